@@ -1,0 +1,303 @@
+"""Everything that can be wrong with a caller, a token or a sign-in: one tree, the leaf names the fault.
+
+Each class says how it is answered (`status`, `code`) and what a person reads (`title`, `sentence`). An instance adds
+what only the operator reads: `reason`, and for a failed comparison `actual` and `expected`. No instance ever
+carries a token, a secret or an authorization code. `auth.answers` alone turns these into HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AuthError(Exception):
+    """Base of the tree. `str(error)` is the operator's line, never shown to the caller."""
+
+    status: ClassVar[int] = 401
+    code: ClassVar[str] = "unauthenticated"
+    title: ClassVar[str] = "Please sign in"
+    sentence: ClassVar[str] = "You need to sign in to see this page."
+
+    def __init__(self, reason: str = "", *, actual: object = None, expected: object = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.actual = actual
+        self.expected = expected
+
+    def __str__(self) -> str:
+        parts = [self.reason] if self.reason else []
+        if self.expected is not None:
+            parts.append(f"expected {_short(self.expected)}, got {_short(self.actual)}")
+        return "; ".join(parts) or type(self).__name__
+
+
+def _short(value: object) -> str:
+    """`repr`, cut to what a log line bears: the value came from outside."""
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+# -- nobody, or nobody any more ---------------------------------------------------------------------------------------
+
+
+class NotSignedIn(AuthError):
+    """The request carries no credentials at all, or a cookie that is not ours."""
+
+
+class SessionExpired(NotSignedIn):
+    code = "session_expired"
+    title = "Your session has ended"
+    sentence = "You were signed in for as long as one session lasts. Please sign in again."
+
+
+class SessionIdle(NotSignedIn):
+    code = "session_idle"
+    title = "Your session has ended"
+    sentence = "You were away for a while, so you were signed out. Please sign in again."
+
+
+class SessionRevoked(NotSignedIn):
+    code = "session_revoked"
+    title = "You are signed out"
+    sentence = "This session was signed out. Please sign in again."
+
+
+# -- Bearer tokens (RFC 6750 section 3.1) -----------------------------------------------------------------------------
+
+
+class BearerError(AuthError):
+    """A fault of the Bearer credentials. `code` is the RFC 6750 error code."""
+
+
+class BearerMalformed(BearerError):
+    """The Authorization header is malformed or there are two of them (RFC 6750 section 3.1, invalid_request)."""
+
+    status = 400
+    code = "invalid_request"
+    title = "Malformed request"
+    sentence = "The Authorization header must be there once, as: Bearer <token>."
+
+
+class BearerRefused(BearerError):
+    """No Cognito issuer is configured, so no Bearer token can be accepted."""
+
+    code = "invalid_token"
+    title = "Token refused"
+    sentence = "This app accepts no Bearer tokens: no Cognito user pool is configured."
+
+
+class ScopeTooNarrow(BearerError):
+    """The token is good and its scopes do not cover the route; `expected` holds the scopes required."""
+
+    status = 403
+    code = "insufficient_scope"
+    title = "Not enough rights"
+    sentence = "The token does not have the scope that this needs."
+
+
+class KeysUnavailable(BearerError):
+    """The issuer's keys cannot be had, so nothing can be said about the token."""
+
+    status = 503
+    code = "temporarily_unavailable"
+    title = "Try again in a moment"
+    sentence = "The keys that tokens are checked with cannot be fetched just now."
+
+
+class TokenInvalid(BearerError):
+    """The token does not verify. Raised for access tokens and, inside a sign-in, for ID tokens."""
+
+    code = "invalid_token"
+    title = "Token refused"
+    sentence = "The token is not valid here."
+
+
+class TokenMalformed(TokenInvalid):
+    """Not a JWS in strict compact serialization (RFC 7515 section 7.1), or its parts are not JSON objects."""
+
+    sentence = "The token is malformed."
+
+
+class WrongAlgorithm(TokenInvalid):
+    sentence = "The token is signed with an algorithm that is not accepted here."
+
+
+class WrongType(TokenInvalid):
+    """`typ` (RFC 7515 section 4.1.9) is not one a token of this use has."""
+
+    sentence = "The token is of another type than the one needed here."
+
+
+class UnknownKey(TokenInvalid):
+    sentence = "The token is signed with a key that its issuer does not publish."
+
+
+class BadSignature(TokenInvalid):
+    sentence = "The token's signature does not verify."
+
+
+class ClaimMissing(TokenInvalid):
+    sentence = "The token lacks a claim that is needed here."
+
+
+class ClaimMalformed(TokenInvalid):
+    sentence = "The token has a claim of the wrong type."
+
+
+class TokenExpired(TokenInvalid):
+    sentence = "The token has expired."
+
+
+class TokenNotYetValid(TokenInvalid):
+    sentence = "The token is not valid yet."
+
+
+class WrongIssuer(TokenInvalid):
+    sentence = "The token was issued by somebody else."
+
+
+class WrongAudience(TokenInvalid):
+    sentence = "The token was issued for somebody else."
+
+
+class WrongClient(TokenInvalid):
+    sentence = "The token was issued to an app client that is not accepted here."
+
+
+class WrongTokenUse(TokenInvalid):
+    sentence = "This is not an access token. Send the access token; an ID token is no API credential."
+
+
+class WrongNonce(TokenInvalid):
+    sentence = "The token belongs to another sign-in."
+
+
+class WrongHash(TokenInvalid):
+    """`at_hash` does not match the access token it came with (OpenID Connect Core 3.1.3.8)."""
+
+    sentence = "The token does not belong to the access token it came with."
+
+
+# -- signing in through a provider ------------------------------------------------------------------------------------
+
+
+class SignInError(AuthError):
+    """A sign-in that did not end in a session. The person gets a page and can try again."""
+
+    status = 400
+    code = "sign_in_failed"
+    title = "Sign-in did not work"
+    sentence = "Something went wrong while signing you in. Please try again."
+
+
+class UnknownProvider(SignInError):
+    status = 404
+    code = "unknown_provider"
+    title = "No such sign-in"
+    sentence = "There is no sign-in provider of that name here."
+
+
+class ConsentDenied(SignInError):
+    """`error=access_denied` (RFC 6749 section 4.1.2.1)."""
+
+    status = 403
+    code = "denied"
+    title = "Sign-in was cancelled"
+    sentence = "You did not agree to sign in, so nothing was shared with this app."
+
+
+class SignInUnknown(SignInError):
+    """The callback's `state` names no sign-in that this browser has begun, or one that was already used."""
+
+    code = "sign_in_unknown"
+    title = "This sign-in is over"
+    sentence = (
+        "This sign-in was already used, or it was begun in another browser, or the browser's cookies were cleared. "
+        "Please start again."
+    )
+
+
+class SignInTimedOut(SignInError):
+    code = "sign_in_timed_out"
+    title = "This sign-in took too long"
+    sentence = "Too much time passed between starting and finishing the sign-in. Please start again."
+
+
+class CallbackMalformed(SignInError):
+    """The callback is not an authorization response (RFC 6749 section 4.1.2)."""
+
+    code = "callback_malformed"
+    sentence = "The sign-in provider's answer was incomplete. Please start again."
+
+
+class ProviderMixedUp(SignInError):
+    """The callback's `iss` is not the provider the sign-in was begun with (RFC 9207 section 2.4)."""
+
+    code = "provider_mixed_up"
+    sentence = "The answer came from another sign-in provider than the one you chose. Please start again."
+
+
+class ProviderUnavailable(SignInError):
+    """The provider cannot be reached, or answers with something that is not an OpenID provider's answer."""
+
+    status = 503
+    code = "provider_unavailable"
+    title = "The sign-in provider does not answer"
+    sentence = "The sign-in provider cannot be reached just now. Please try again in a moment."
+
+
+class ProviderRefused(SignInError):
+    """The provider sent an error other than a denied consent."""
+
+    status = 502
+    code = "provider_refused"
+    title = "The sign-in provider refused"
+    sentence = "The sign-in provider reported an error. If this happens again, tell whoever runs this app."
+
+
+class ClientRefused(ProviderRefused):
+    """`invalid_client` or `unauthorized_client`: the client id or secret is wrong (RFC 6749 section 5.2)."""
+
+    code = "client_refused"
+    sentence = (
+        "The sign-in provider does not accept this app's own credentials. "
+        "Only whoever runs this app can mend that: the client id or client secret is wrong."
+    )
+
+
+class TokenResponseInvalid(SignInError):
+    """The token or userinfo response breaks the protocol; the cause, where there is one, names the check."""
+
+    status = 502
+    code = "provider_answer_invalid"
+    title = "The sign-in provider's answer was refused"
+    sentence = "The sign-in provider's answer did not pass a security check, so you were not signed in."
+
+
+class NotAllowed(SignInError):
+    """The person is who they say they are and is not among those who may enter."""
+
+    status = 403
+    code = "not_allowed"
+    title = "This account may not enter"
+    sentence = "You signed in, but this account is not on the list of those who may use this app."
+
+
+class EmailUnverified(NotAllowed):
+    code = "email_unverified"
+    sentence = (
+        "You signed in, but your provider has not verified your e-mail address, "
+        "and only verified addresses may use this app."
+    )
+
+
+# -- leaving ----------------------------------------------------------------------------------------------------------
+
+
+class SignOutUnknown(AuthError):
+    """The `state` that came back from the provider's end-session endpoint is not one this browser was sent with."""
+
+    status = 400
+    code = "sign_out_unknown"
+    title = "Unknown sign-out"
+    sentence = "This address belongs to a sign-out that this browser has not begun."

@@ -1,0 +1,62 @@
+"""Who is calling: one type for a person and for a program, and the one way to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from auth.errors import AuthError, NotSignedIn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A verified caller. `issuer` and `subject` together name them for good; everything else is for showing.
+
+    OpenID Connect Core 5.7: `sub` and `iss` are the only claims that a relying party may use as a stable
+    identifier; a name or an e-mail address may pass on to somebody else.
+
+    Attributes:
+        username: never empty: Cognito's `username`, a program's client id, otherwise the subject.
+        name, email, picture: what the issuer says, as text, or None. An e-mail address here may be unverified: only
+            `ALLOWED_EMAILS` and `ALLOWED_DOMAINS` look at that, when the person signs in.
+        kind: "program" for a token without `username`, else "person".
+        expires_at: when this identity ends at the latest, in epoch seconds.
+        session_id: which of the person's sessions this is; None for a Bearer token.
+    """
+
+    username: str
+    issuer: str
+    subject: str
+    kind: Literal["person", "program"]
+    expires_at: int
+    name: str | None = None
+    email: str | None = None
+    picture: str | None = None
+    scopes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    session_id: str | None = field(default=None, repr=False)
+
+    @property
+    def display_name(self) -> str:
+        """What greets: name, else e-mail, else username, else subject. Text, never markup."""
+        return self.name or self.email or self.username or self.subject
+
+    @property
+    def identity(self) -> str:
+        """The one string that names this caller among all issuers: what `gr.Request.username` holds."""
+        return f"{self.issuer}#{self.subject}"
+
+
+def identity_of(request: Any) -> Identity:
+    """The caller's identity, from any request that a route, a Gradio event or an MCP tool is handed.
+
+    Args:
+        request: a `gr.Request` or a Starlette `HTTPConnection`.
+
+    Raises:
+        AuthError: what is wrong with the caller's credentials; `NotSignedIn` where there are none.
+    """
+    outcome = getattr(getattr(request, "state", None), "identity", None)
+    if isinstance(outcome, Identity):
+        return outcome
+    raise outcome if isinstance(outcome, AuthError) else NotSignedIn("the request carries no credentials")

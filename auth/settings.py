@@ -1,0 +1,313 @@
+"""Everything that is configured, in one typed object; every mistake is reported at once."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
+
+GOOGLE_ISSUER = "https://accounts.google.com"
+PLACEHOLDERS = ("changeme", "change-me", "change_me", "secret", "your-", "your_", "placeholder", "example", "xxxx", "<")
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used. `problems` is one readable line for each thing that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def is_loopback(host: str) -> bool:
+    """True for 127.0.0.0/8, ::1 and the names that RFC 6761 section 6.3 keeps for them."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def is_http_url(value: str) -> bool:
+    """True for an absolute http(s) URL with a host and without credentials, query or fragment."""
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError:
+        return False
+    return (
+        url.scheme in ("http", "https")
+        and bool(url.hostname)
+        and url.username is None
+        and not url.query
+        and not url.fragment
+        and value.isascii()
+        and value.isprintable()
+        and " " not in value
+    )
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _lower(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value.lower().lstrip("@") for value in values)
+
+
+def _url(value: str) -> str:
+    if value and not is_http_url(value):
+        raise ValueError("must be an address such as https://app.example.com, without query or fragment")
+    return value
+
+
+def _public_url(value: str) -> str:
+    return _url(value).rstrip("/")
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class ProviderSettings(BaseModel):
+    """One OpenID Connect issuer that people sign in with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    issuer: Annotated[str, Field(min_length=1), AfterValidator(_url)]
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr
+    label: str = Field(min_length=1, max_length=40)
+
+
+class Settings(BaseSettings):
+    """Read from the process's environment, then from `.env`. `.env.example` says what each name means."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    public_url: Annotated[str, AfterValidator(_public_url)] = ""
+    secret_key: SecretStr = SecretStr("")
+    secret_key_fallbacks: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = ()
+    google_client_id: str = ""
+    google_client_secret: SecretStr = SecretStr("")
+    providers: Annotated[tuple[ProviderSettings, ...], NoDecode] = ()
+    allowed_emails: Annotated[Names, AfterValidator(_lower)] = ()
+    allowed_domains: Annotated[Names, AfterValidator(_lower)] = ()
+    session_hours: float = Field(default=8, gt=0, le=24 * 30)
+    session_idle_minutes: float = Field(default=60, gt=0, le=60 * 24 * 30)
+    cookie_samesite: Literal["lax", "none"] = "lax"
+    redis_url: SecretStr = SecretStr("")
+    cognito_region: str = Field(default="", pattern=r"^([a-z]{2}(-[a-z]+)+-\d)?$")
+    cognito_pool_id: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$", max_length=55)
+    cognito_client_ids: Names = ()
+    cognito_issuer: Url = ""
+    cognito_jwks_url: Url = ""
+    api_scopes: Names = ()
+    api_audience: Names = ()
+    mcp_server: bool = False
+    metrics: bool = False
+    forwarded_allow_ips: str = "127.0.0.1"
+    app_title: str = Field(default="My Gradio app", min_length=1, max_length=80)
+    profile_pictures: bool = True
+
+    @classmethod
+    def load(cls) -> Settings:
+        """The settings of this process.
+
+        Raises:
+            SettingsError: with every problem there is.
+        """
+        problems: list[str] = []
+        sound: dict[str, Any] = {}
+        try:
+            settings = cls()
+        except ValidationError as error:
+            for fault in error.errors():
+                problems.append(_describe(fault))
+                name = str(fault["loc"][0])
+                sound[name] = cls.model_fields[name].get_default(call_default_factory=True)
+            settings = cls(**sound)
+        problems += settings.problems(unread=frozenset(sound))
+        if problems:
+            raise SettingsError(problems)
+        return settings.completed()
+
+    @property
+    def is_local(self) -> bool:
+        """True when only this machine can reach the app: it listens on loopback and its address is loopback."""
+        return is_loopback(self.host) and is_loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def base_url(self) -> str:
+        """`PUBLIC_URL` without a slash at its end, or the address listened on where that is loopback."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @property
+    def signing_keys(self) -> list[str]:
+        """The session's keys as itsdangerous takes them: the one that signs last."""
+        return [key.get_secret_value() for key in (*reversed(self.secret_key_fallbacks), self.secret_key)]
+
+    def completed(self) -> Settings:
+        """These settings with what local use makes up: a key for this start."""
+        if self.secret_key.get_secret_value():
+            return self
+        return self.model_copy(update={"secret_key": SecretStr(secrets.token_urlsafe(32))})
+
+    def problems(self, *, unread: frozenset[str] = frozenset()) -> list[str]:
+        """What is wrong between the settings; `unread` names those that already failed on their own."""
+        found: list[str] = []
+        local = self.is_local
+
+        def wrong(when: bool, text: str, *names: str) -> None:
+            if when and not unread.intersection(names):
+                found.append(text)
+
+        wrong(
+            not self.public_url and not is_loopback(self.host),
+            f"PUBLIC_URL is missing: HOST={self.host} is not a loopback address. "
+            "Set it to the address people type, such as https://app.example.com.",
+            "public_url",
+            "host",
+        )
+        wrong(
+            bool(self.public_url) and not self.is_https and not is_loopback(urlsplit(self.public_url).hostname or ""),
+            f"PUBLIC_URL={self.public_url} is http: sign-in off this machine needs https.",
+            "public_url",
+        )
+        key = self.secret_key.get_secret_value()
+        wrong(
+            not key and not local,
+            "SECRET_KEY is missing. Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            "secret_key",
+        )
+        for number, candidate in enumerate((self.secret_key, *self.secret_key_fallbacks)):
+            name = f"SECRET_KEY_FALLBACKS (key {number})" if number else "SECRET_KEY"
+            text = candidate.get_secret_value()
+            wrong(0 < len(text) < 32, f"{name} has {len(text)} characters: it needs at least 32.")
+            wrong(
+                len(text) >= 32 and (len(set(text)) < 8 or any(word in text.lower() for word in PLACEHOLDERS)),
+                f"{name} looks like a placeholder. "
+                "Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            )
+        google_id, google_secret = bool(self.google_client_id), bool(self.google_client_secret.get_secret_value())
+        wrong(
+            google_id != google_secret,
+            f"{'GOOGLE_CLIENT_SECRET' if google_id else 'GOOGLE_CLIENT_ID'} is missing: Google sign-in needs both.",
+            "google_client_id",
+            "google_client_secret",
+        )
+        wrong(
+            not self.providers and not google_id and not google_secret and not local,
+            "No sign-in provider is configured. Set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, or PROVIDERS. "
+            "(The built-in local provider works on a loopback address only: anybody can sign in as anybody there.)",
+            "providers",
+            "host",
+            "public_url",
+        )
+        names = [provider.name for provider in self.providers]
+        wrong(len(set(names)) < len(names), "PROVIDERS names a provider twice.")
+        for provider in self.providers:
+            host = urlsplit(provider.issuer).hostname or ""
+            wrong(
+                provider.issuer.startswith("http://") and not is_loopback(host),
+                f"{provider.name.upper()}_ISSUER={provider.issuer} is http: an issuer off this machine needs https.",
+            )
+        wrong(
+            self.cookie_samesite == "none" and not self.is_https,
+            "COOKIE_SAMESITE=none needs an https PUBLIC_URL: browsers drop such a cookie over http.",
+            "cookie_samesite",
+            "public_url",
+        )
+        found += self._cognito_problems(unread)
+        return found
+
+    def _cognito_problems(self, unread: frozenset[str]) -> list[str]:
+        names = ("cognito_region", "cognito_pool_id", "cognito_client_ids", "cognito_issuer", "cognito_jwks_url")
+        if unread.intersection(names) or not any(getattr(self, name) for name in names):
+            return []
+        found = []
+        if not self.cognito_client_ids:
+            found.append("COGNITO_CLIENT_IDS is missing: name the app clients whose tokens are accepted.")
+        if not self.cognito_issuer:
+            for name in ("cognito_region", "cognito_pool_id"):
+                if not getattr(self, name):
+                    found.append(
+                        f"{name.upper()} is missing: with COGNITO_CLIENT_IDS it says whose tokens are accepted."
+                    )
+        for name in ("cognito_issuer", "cognito_jwks_url"):
+            url = getattr(self, name)
+            if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
+                found.append(f"{name.upper()}={url} is http: off this machine it needs https.")
+        return found
+
+    @property
+    def has_cognito(self) -> bool:
+        return bool(self.cognito_client_ids)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(env_settings, EnvSettingsSource)
+        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        environ = {**dotenv_settings.env_vars, **{k: v for k, v in env_settings.env_vars.items() if v}}
+        return init_settings, _ProviderSource(settings_cls, environ), env_settings, dotenv_settings
+
+
+class _ProviderSource(PydanticBaseSettingsSource):
+    """`PROVIDERS` and the names that hang on it (`ACME_ISSUER` for `acme`), as the `providers` field's value."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str | None]) -> None:
+        super().__init__(settings_cls)
+        self.environ = environ
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        google_id = self.environ.get("google_client_id")
+        listed = self.environ.get("providers") or ("google" if google_id else "")
+        names = [name.strip().lower() for name in listed.split(",") if name.strip()]
+        return {"providers": tuple(self._provider(name) for name in names)}
+
+    def _provider(self, name: str) -> dict[str, str]:
+        given = {
+            key: value
+            for key in ("issuer", "client_id", "client_secret", "label")
+            if (value := self.environ.get(f"{name}_{key}"))
+        }
+        google = {"issuer": GOOGLE_ISSUER, "label": "Google"} if name == "google" else {}
+        return {"label": name.capitalize()} | google | given | {"name": name}
+
+
+def _describe(fault: Any) -> str:
+    """One line for one of pydantic's errors, in the names of the environment and without the value of a secret."""
+    location = fault["loc"]
+    name = str(location[0]).upper()
+    message = fault["msg"].removeprefix("Value error, ")
+    if name == "PROVIDERS" and len(location) > 2:
+        value = fault["input"] if isinstance(fault["input"], dict) else {}
+        owner = str(value.get("name", "")).upper() or f"provider {int(location[1]) + 1} of PROVIDERS"
+        message = "is missing." if fault["type"] in ("missing", "string_too_short") else f"{message}."
+        return f"{owner}_{str(location[2]).upper()} {message}" if value else f"{owner}: {location[2]} {message}"
+    shown = "" if "SECRET" in name or "REDIS" in name else f"={fault['input']}"
+    return f"{name}{shown}: {message}."
