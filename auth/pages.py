@@ -1,4 +1,4 @@
-"""The plain pages (errors, leaving, the local provider's chooser): one look, no script needed, nothing from elsewhere."""
+"""The plain pages (errors, leaving, the local provider): one look, no script needed, nothing from another host."""
 
 from __future__ import annotations
 

@@ -1,0 +1,68 @@
+"""A Gradio app that people enter with Google and programs with a Cognito token: `python app.py` serves it."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from auth import Auth, Settings, SettingsError
+from auth.api import api_routes, docs_routes, health_routes
+from auth.log import log_config
+from auth.login import login_routes
+from ui.mount import front_routes, mount_main, mount_sign_in
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The whole app, from these settings or those of the environment.
+
+    Raises:
+        SettingsError: with every problem that the settings have.
+    """
+    auth = Auth(settings or Settings.load())
+    app = FastAPI(
+        title=auth.settings.app_title,
+        lifespan=auth.lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # Starlette's own redirect is made from the Host header and comes before the gate
+    )
+    auth.install(app)  # the layers: public address, session cookie, who is calling; errors into answers
+    app.include_router(front_routes(auth))  # / /login-demo /gradio /favicon.ico
+    app.include_router(login_routes(auth))  # /login /auth /auth/{provider} /logout
+    app.include_router(api_routes(auth))  # /user/me /secure
+    app.include_router(health_routes(auth))  # /healthz /readyz /.well-known/oauth-protected-resource
+    app.include_router(docs_routes(auth, app))  # /docs /openapi.json
+    app.include_router(auth.local_routes)  # /local/...: only where nothing is configured, on loopback
+    mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
+    mount_main(app, auth)  # /gradio/: the main Blocks, gated
+    return app
+
+
+def main() -> None:
+    try:
+        settings = Settings.load()
+        app = create_app(settings)
+    except SettingsError as error:
+        mistakes = "\n".join(f"  - {problem}" for problem in error.problems)
+        sys.exit(_stop(f"The app was not started. Please mend in the environment or in .env:\n{mistakes}\n"))
+    sys.stderr.write(f"Open {settings.base_url} in a browser.\n")
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        server_header=False,
+        log_config=log_config(),
+    )
+
+
+def _stop(text: str) -> int:
+    sys.stderr.write(text)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

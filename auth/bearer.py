@@ -1,0 +1,60 @@
+"""What guards a route, or a whole router, for programs alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
+
+from auth.errors import NotSignedIn
+from auth.gate import bearer_token, require_scopes
+from auth.identity import Identity, identity_of
+
+
+class JWTAuthorizationCredentials(HTTPAuthorizationCredentials):
+    """A verified Bearer token: `credentials` is the token itself, `header` and `claims` are what it says (RFC 7519)."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    identity: Identity
+
+
+class JWTBearer(HTTPBearer):
+    """`Depends(JWTBearer())` lets in who comes with a verified access token; a session cookie does not count.
+
+    The token was verified when the request came in; asking again, on a route and on its router, costs nothing more.
+
+    Args:
+        scopes: all of them must be in the token's `scope`.
+        auto_error: False lets in who comes without a Bearer token too, with None for credentials.
+    """
+
+    def __init__(self, *, scopes: tuple[str, ...] = (), auto_error: bool = True) -> None:
+        super().__init__(
+            bearerFormat="JWT",
+            scheme_name="Cognito access token",
+            description="An access token of the user pool.",
+            auto_error=auto_error,
+        )
+        self._scopes = scopes
+
+    async def __call__(self, request: Request) -> JWTAuthorizationCredentials | None:
+        """Raises AuthError, which the app's handler answers in the terms of RFC 6750."""
+        token = bearer_token(request.scope)
+        if token is None:
+            if self.auto_error:
+                raise NotSignedIn("this route takes a Bearer token only")
+            return None
+        identity = require_scopes(identity_of(request), self._scopes)
+        header, claims, _ = token.split(".")
+        return JWTAuthorizationCredentials(
+            scheme="Bearer", credentials=token, header=_part(header), claims=_part(claims), identity=identity
+        )
+
+
+def _part(segment: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(segment + "=="))
+    return content

@@ -1,0 +1,29 @@
+"""What a request's headers tell of the page that sent it (Fetch Metadata, w3.org/TR/fetch-metadata)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+
+def is_page_load(scope: Scope) -> bool:
+    """True when a browser asks for a page to show, so that a person will read the answer (Fetch Metadata)."""
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    headers = HTTPConnection(scope).headers
+    mode = headers.get("sec-fetch-mode")
+    return mode == "navigate" if mode else "text/html" in headers.get("accept", "")
+
+
+def is_same_origin(request: HTTPConnection, base_url: str) -> bool:
+    """True unless a browser says that another site's page sent this request (Fetch Metadata, else Origin, Referer)."""
+    site = request.headers.get("sec-fetch-site")
+    if site:
+        return site in ("same-origin", "none")
+    sender = request.headers.get("origin") or request.headers.get("referer")
+    if not sender:
+        return True
+    ours, theirs = urlsplit(base_url), urlsplit(sender)
+    return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)

@@ -1,0 +1,149 @@
+"""The parts of one app, put together from its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+from authlib.integrations.starlette_client import OAuth
+from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from auth.answers import Answers
+from auth.cognito import CognitoVerifier, cognito_verifier
+from auth.edge import PublicAddress
+from auth.errors import AuthError
+from auth.fetch import fetch_json
+from auth.gate import Authentication, Gate
+from auth.local_cognito import LocalCognito
+from auth.local_provider import LocalProvider
+from auth.pages import Pages
+from auth.providers import Provider
+from auth.revocations import MemoryRevocations
+from auth.session import SessionCookie, Sessions
+from auth.settings import Settings, SettingsError
+
+
+class Auth:
+    """Everything that establishes who is calling, for one app.
+
+    Args:
+        now: wall-clock time in epoch seconds.
+
+    Raises:
+        SettingsError: the settings contradict one another.
+    """
+
+    def __init__(self, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
+        if problems := settings.problems():
+            raise SettingsError(problems)
+        self.settings = settings = settings.completed()
+        self.pages = Pages(settings)
+        self._http = httpx2.AsyncClient(timeout=10.0)
+        self.local_routes = APIRouter(include_in_schema=False)
+
+        configured = list(settings.providers)
+        if not configured:
+            local = LocalProvider(settings, self.pages, now=now)
+            configured = [local.provider]
+            self.local_routes.routes += local.routes
+        if settings.is_local and not settings.has_cognito:
+            pool = LocalCognito(settings, now=now)
+            self.local_routes.routes += pool.routes
+            settings = self.settings = settings.model_copy(update=pool.settings)
+
+        self.sessions = Sessions(settings, {p.name: p for p in configured}, MemoryRevocations(now=now), now=now)
+        oauth = OAuth()
+        self.providers = {
+            config.name: Provider(
+                config,
+                redirect_uri=f"{settings.base_url}/auth" + ("" if config.name == "google" else f"/{config.name}"),
+                http=self._http,
+                oauth=oauth,
+                now=now,
+            )
+            for config in configured
+        }
+        self.verifier: CognitoVerifier | None = cognito_verifier(
+            settings, fetch=lambda url: fetch_json(self._http, url), now=now
+        )
+        self.resource_metadata_url = (
+            f"{settings.base_url}/.well-known/oauth-protected-resource" if self.verifier else None
+        )
+        self.answers = Answers(settings, self.pages, resource_metadata=self.resource_metadata_url)
+
+    def install(self, app: FastAPI) -> None:
+        """Put the layers around the app, the outermost last, and the one place where errors are answered."""
+        app.add_middleware(
+            Authentication, sessions=self.sessions, verifier=self.verifier, base_url=self.settings.base_url
+        )
+        app.add_middleware(SessionCookie, settings=self.settings)
+        app.add_middleware(PublicAddress, settings=self.settings)
+
+        async def refused(request: Request, error: Exception) -> Response:
+            assert isinstance(error, AuthError)
+            return self.answers.to(error, request.scope)
+
+        async def unanswered(request: Request, error: Exception) -> Response:
+            assert isinstance(error, HTTPException)
+            return self.answers.for_http(error, request.scope)
+
+        async def faulty(request: Request, error: Exception) -> Response:
+            return self.answers.for_fault(request.scope)
+
+        app.add_exception_handler(AuthError, refused)
+        app.add_exception_handler(HTTPException, unanswered)
+        app.add_exception_handler(Exception, faulty)
+
+    def gate(self, app: ASGIApp) -> Gate:
+        """`app`, answering callers with an identity only."""
+        return Gate(
+            app,
+            answers=self.answers,
+            sessions=self.sessions,
+            verifier=self.verifier,
+            scopes=self.settings.api_scopes,
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Keep providers' metadata and keys fresh while the app serves; nothing here delays or fails the start."""
+        keepers = [provider.run() for provider in self.providers.values()]
+        if self.verifier:
+            keepers += [keys.run() for keys in self.verifier.key_sets.values()]
+        tasks = [asyncio.create_task(keeper) for keeper in keepers]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._http.aclose()
+
+    def readiness(self) -> tuple[list[str], bool]:
+        """What fails just now, one line each, and whether anybody can come in all the same."""
+        problems = [f"{provider.name}: {provider.problem}" for provider in self.providers.values() if provider.problem]
+        ready = any(provider.ready for provider in self.providers.values())
+        if self.verifier:
+            key_sets = set(self.verifier.key_sets.values())
+            problems += [f"cognito: {keys.problem}" for keys in key_sets if keys.problem]
+            ready = ready or any(keys.ready for keys in key_sets)
+        return problems, ready
+
+    def protected_resource(self) -> dict[str, Any]:
+        """Protected resource metadata (RFC 9728 section 2)."""
+        assert self.verifier is not None
+        scopes = {"scopes_supported": list(self.settings.api_scopes)} if self.settings.api_scopes else {}
+        return {
+            "resource": f"{self.settings.base_url}/",
+            "authorization_servers": list(self.verifier.key_sets),
+            "bearer_methods_supported": ["header"],
+            **scopes,
+        }

@@ -1,0 +1,81 @@
+"""The outermost layer: every request is addressed to `PUBLIC_URL`, whatever its headers say, and answers are sealed."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from auth.browser import is_page_load
+from auth.settings import Settings, is_loopback
+
+MISLEADING = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server"})
+"""Headers from which a library would take the app's own address."""
+
+
+class PublicAddress:
+    """Gives each request the scheme, host and path prefix of `PUBLIC_URL`, with or without the prefix stripped by a
+    proxy, so that nothing behind it can be led elsewhere by a caller's headers.
+
+    On loopback a foreign Host is refused: it is another site's page that had its name point here (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        url = urlsplit(settings.base_url)
+        self._app = app
+        self._base = settings.base_url
+        self._scheme = url.scheme
+        self._host = url.netloc.encode()
+        self._hostname = url.hostname
+        self._port = url.port
+        self._prefix = url.path
+        self._is_loopback = is_loopback(url.hostname or "")
+        self._sealed = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
+        if settings.cookie_samesite != "none":
+            self._sealed.append(("X-Frame-Options", "SAMEORIGIN"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if self._is_loopback and (elsewhere := self._elsewhere(scope)):
+            await elsewhere(scope, receive, send)
+            return
+        scope["scheme"] = self._scheme if scope["type"] == "http" else self._scheme.replace("http", "ws")
+        scope["headers"] = [(b"host", self._host)] + [h for h in scope["headers"] if h[0] not in MISLEADING]
+        if self._prefix:
+            self._add_prefix(scope)
+
+        async def send_sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._sealed:
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_sealed)
+
+    def _add_prefix(self, scope: Scope) -> None:
+        scope["root_path"] = self._prefix
+        path = scope["path"]
+        if path != self._prefix and not path.startswith(f"{self._prefix}/"):
+            scope["path"] = self._prefix + path
+            scope["raw_path"] = self._prefix.encode() + scope.get("raw_path", path.encode())
+
+    def _elsewhere(self, scope: Scope) -> Response | None:
+        """What a request to another name of this machine gets: the sign-in's cookies live under one name only."""
+        try:
+            host = urlsplit(f"//{Headers(scope=scope).get('host', '')}")
+            name, port = host.hostname or "", host.port
+        except ValueError:
+            name, port = "", None
+        if not is_loopback(name):
+            return PlainTextResponse(f"This app answers at {self._base} only.\n", 421)
+        if name == self._hostname or port != self._port or not is_page_load(scope):
+            return None
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        origin = self._base.removesuffix(self._prefix)
+        return RedirectResponse(f"{origin}/{path.lstrip('/')}{query}", 307)

@@ -1,0 +1,228 @@
+"""Who is calling is established here, once per request, before anything else sees it; and here is where others stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from auth.answers import Answers
+from auth.browser import is_same_origin
+from auth.cognito import CognitoVerifier
+from auth.errors import AuthError, BearerMalformed, BearerRefused, NotSignedIn, ScopeTooNarrow
+from auth.identity import Identity, identity_of
+from auth.session import Sessions
+
+CHECK_SECONDS = 2.0
+"""How often a running stream's identity is looked at again."""
+
+
+class Authentication:
+    """ASGI middleware: puts the caller's `Identity`, or the `AuthError` that stands in its way, into `state.identity`.
+
+    A Bearer token decides alone: one that is refused never falls back to the cookie.
+    """
+
+    def __init__(self, app: ASGIApp, *, sessions: Sessions, verifier: CognitoVerifier | None, base_url: str) -> None:
+        self._app = app
+        self._sessions = sessions
+        self._verifier = verifier
+        self._base_url = base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            outcome: Identity | AuthError
+            try:
+                token = bearer_token(scope)
+                outcome = self._person(scope) if token is None else await self._caller(token)
+            except AuthError as error:
+                outcome = error
+            scope.setdefault("state", {})["identity"] = outcome
+        await self._app(scope, receive, send)
+
+    async def _caller(self, token: str) -> Identity:
+        if self._verifier is None:
+            raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
+        return self._verifier.cached(token) or await self._verifier.verify(token)
+
+    def _person(self, scope: Scope) -> Identity:
+        session = scope["session"]
+        if not session:
+            raise NotSignedIn("the request carries no credentials")
+        session.mark_accessed()
+        if not _is_own(scope, self._base_url):
+            raise NotSignedIn("the cookie came with another site's request")
+        identity = self._sessions.read(session)
+        if identity is None:
+            raise NotSignedIn("the cookie holds no session")
+        return identity
+
+
+class Gate:
+    """ASGI middleware: nothing behind it answers without an identity, and a stream ends when its identity does."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        answers: Answers,
+        sessions: Sessions,
+        verifier: CognitoVerifier | None,
+        scopes: tuple[str, ...],
+    ) -> None:
+        self._app = app
+        self._answers = answers
+        self._sessions = sessions
+        self._verifier = verifier
+        self._scopes = scopes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        try:
+            identity = require_scopes(identity_of(HTTPConnection(scope)), self._scopes)
+        except AuthError as error:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008, "reason": error.sentence})
+            else:
+                await self._answers.to(error, scope)(scope, receive, send)
+            return
+        await _Watched(receive, send, lambda: self._stands(scope, identity)).run(self._app, scope)
+
+    def _stands(self, scope: Scope, identity: Identity) -> Callable[[], bool]:
+        if identity.session_id is not None:
+            return self._sessions.watch(scope["session"])
+        assert self._verifier is not None
+        token = bearer_token(scope)
+        verifier = self._verifier
+        return lambda: token is not None and verifier.stands(token)
+
+
+class _Watched:
+    """One exchange behind the gate. An open-ended answer is looked after while it runs; once its identity has ended the
+    app behind is told that the client is gone, and the client that the answer is complete."""
+
+    def __init__(self, receive: Receive, send: Send, stands: Callable[[], Callable[[], bool]]) -> None:
+        self._receive = receive
+        self._send = send
+        self._stands = stands
+        self._body_read = False
+        self._started = False
+        self._finished = False
+        self._cut = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        try:
+            await app(scope, self.receive, self.send)
+        finally:
+            if self._timer:
+                self._timer.cancel()
+            if self._ending:
+                await self._ending
+
+    async def receive(self) -> Message:
+        if not self._body_read:
+            message = await self._receive()
+            self._body_read = not message.get("more_body", False)
+            return message
+        # Nothing but the end of the connection can come now, so this waits as long as the answer takes.
+        gone = asyncio.ensure_future(self._receive())
+        cut = asyncio.ensure_future(self._cut.wait())
+        try:
+            await asyncio.wait((gone, cut), return_when=asyncio.FIRST_COMPLETED)
+            return gone.result() if gone.done() else {"type": "http.disconnect"}
+        finally:
+            gone.cancel()
+            cut.cancel()
+
+    async def send(self, message: Message) -> None:
+        if self._cut.is_set():
+            return
+        if message["type"] == "http.response.start":
+            self._started = True
+            headers = MutableHeaders(scope=message)
+            _keep_private(headers)
+            if "content-length" not in headers:
+                self._look_again(self._stands())
+        elif message["type"] == "http.response.body":
+            self._finished = not message.get("more_body", False)
+        await self._send(message)
+
+    def _look_again(self, stands: Callable[[], bool]) -> None:
+        def look() -> None:
+            if self._finished:
+                return
+            if stands():
+                self._look_again(stands)
+            else:
+                self._cut.set()
+                self._ending = asyncio.create_task(self._end())
+
+        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, look)
+
+    async def _end(self) -> None:
+        if self._started and not self._finished:
+            self._finished = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _keep_private(headers: MutableHeaders) -> None:
+    """What only somebody with an identity may see is nothing for a shared cache (RFC 9111 section 5.2.2)."""
+    held = headers.get("cache-control")
+    headers["Cache-Control"] = held.replace("public", "private") if held else "no-store"
+
+
+def bearer_token(scope: Scope) -> str | None:
+    """The token of `Authorization: Bearer` (RFC 6750 section 2.1), None where there is none of that scheme.
+
+    Raises:
+        BearerMalformed: several Authorization headers, or no single token after the scheme.
+    """
+    found = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise BearerMalformed(f"{len(found)} Authorization headers")
+    scheme, _, token = found[0].partition(b" ")
+    if scheme.lower() != b"bearer":
+        return None
+    token = token.strip(b" ")
+    if not token or b" " in token or b"," in token:
+        raise BearerMalformed("no single token after Bearer")
+    return str(token, "latin-1")
+
+
+def require_scopes(identity: Identity, scopes: tuple[str, ...]) -> Identity:
+    """The same identity, if it is a person's session or a token that has all of `scopes`.
+
+    Raises:
+        ScopeTooNarrow.
+    """
+    if identity.session_id is None and scopes and not set(scopes).issubset(identity.scopes):
+        raise ScopeTooNarrow("scope", actual=identity.scopes, expected=scopes)
+    return identity
+
+
+async def require_identity(request: Request) -> Identity:
+    """FastAPI dependency: the caller, person or program.
+
+    Raises:
+        AuthError: answered by the app's handler.
+    """
+    return identity_of(request)
+
+
+def _is_own(scope: Scope, base_url: str) -> bool:
+    """A cookie counts for this app's own pages and for links followed to it; not for what another site's page fetches
+    or posts here, sibling domains included, which SameSite=Lax lets through."""
+    request: HTTPConnection[Any] = HTTPConnection(scope)
+    if scope.get("method") in ("GET", "HEAD") and request.headers.get("sec-fetch-mode") == "navigate":
+        return True
+    return is_same_origin(request, base_url)

