@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(api_routes(auth))  # /user/me /secure
     app.include_router(health_routes(auth))  # /healthz /readyz /.well-known/oauth-protected-resource
     app.include_router(docs_routes(auth, app))  # /docs /openapi.json
-    app.include_router(auth.local_routes)  # /local/...: only where nothing is configured, on loopback
+    app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
     mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
     mount_main(app, auth)  # /gradio/: the main Blocks, gated
     return app

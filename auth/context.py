@@ -10,10 +10,11 @@ from typing import Any
 
 import httpx2
 from authlib.integrations.starlette_client import OAuth
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from auth.answers import Answers
@@ -47,16 +48,16 @@ class Auth:
         self.settings = settings = settings.completed()
         self.pages = Pages(settings)
         self._http = httpx2.AsyncClient(timeout=10.0)
-        self.local_routes = APIRouter(include_in_schema=False)
+        self.local = Router(redirect_slashes=False)
 
         configured = list(settings.providers)
         if not configured:
             local = LocalProvider(settings, self.pages, now=now)
             configured = [local.provider]
-            self.local_routes.routes += local.routes
+            self.local.routes += local.routes
         if settings.is_local and not settings.has_cognito:
             pool = LocalCognito(settings, now=now)
-            self.local_routes.routes += pool.routes
+            self.local.routes += pool.routes
             settings = self.settings = settings.model_copy(update=pool.settings)
 
         self.sessions = Sessions(settings, {p.name: p for p in configured}, MemoryRevocations(now=now), now=now)

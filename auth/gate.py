@@ -47,7 +47,7 @@ class Authentication:
     async def _caller(self, token: str) -> Identity:
         if self._verifier is None:
             raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
-        return self._verifier.cached(token) or await self._verifier.verify(token)
+        return await self._verifier.verify(token)
 
     def _person(self, scope: Scope) -> Identity:
         session = scope["session"]

@@ -129,6 +129,7 @@ class Sessions:
         self._providers = providers
         self._revocations = revocations
         self._now = now
+        self._pictures = settings.profile_pictures
         self._lifetime = settings.session_hours * 3600
         self._idle = settings.session_idle_minutes * 60
         self._refresh = min(60.0, self._idle / 10)
@@ -186,7 +187,7 @@ class Sessions:
         self.end(session)
         now = round(self._now(), 3)
         text = {key: _text(claims.get(key)) for key in ("name", "email", "picture")}
-        if text["picture"] and not text["picture"].startswith("https://"):
+        if not self._pictures or not (text["picture"] or "").startswith("https://"):
             text["picture"] = None
         sid = claims.get("sid")
         person = Person(

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 from fastapi import APIRouter, FastAPI, Request
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth import Auth, AuthError, Identity, identity_of
+from auth.answers import REASONS
+from ui.login import login_blocks
+from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
 
-SIGN_IN_PATHS = ("", "assets/", "static/", "theme.css", "favicon.ico", "manifest.json", "gradio_api/startup-events")
+SIGN_IN_FILES = ("", "theme.css", "gradio_api/startup-events")
+SIGN_IN_FOLDERS = ("assets/", "static/")
 
 
 class ReadOnly:
-    """ASGI middleware: of a Blocks that anybody may see, its page and what the page is made of, and nothing else.
+    """ASGI middleware: of Blocks that anybody may see, the page and what it is made of, and nothing else.
 
-    Both Blocks keep their files in one folder, so an open `gradio_api` here would hand out the other's.
+    Both Blocks keep their files in one folder, so an open `gradio_api` here would hand out what belongs to the other.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -31,11 +34,43 @@ class ReadOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"].removeprefix(scope["root_path"]).removeprefix("/")
-            open_to_all = path in SIGN_IN_PATHS or path.startswith(("assets/", "static/"))
-            if scope["method"] not in ("GET", "HEAD") or not open_to_all or ".." in path:
-                await Response("Not found", 404)(scope, receive, send)
+            is_open = path in SIGN_IN_FILES or path.startswith(SIGN_IN_FOLDERS)
+            if scope["method"] not in ("GET", "HEAD") or not is_open:
+                await Response("There is nothing at this address.\n", 404)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def mount_sign_in(app: FastAPI, auth: Auth) -> None:
+    """The sign-in Blocks at `/login-demo/`, for anybody to read."""
+    base = urlsplit(auth.settings.base_url).path
+    providers = [(provider.name, provider.label) for provider in auth.providers.values()]
+    blocks = login_blocks(title=auth.settings.app_title, providers=providers, base=base, reasons=REASONS)
+    _mount(app, blocks, "/login-demo", ReadOnly, **sign_in_look(base=base))
+
+
+def mount_main(app: FastAPI, auth: Auth) -> None:
+    """The main Blocks at `/gradio/`, for callers with an identity."""
+    settings = auth.settings
+    blocks = main_blocks()
+    if blocks.title == gr.Blocks().title:
+        blocks.title = settings.app_title
+
+    async def current_user(request: Request) -> str | None:
+        try:
+            return identity_of(request).identity
+        except AuthError:
+            return None
+
+    _mount(
+        app,
+        blocks,
+        "/gradio",
+        auth.gate,
+        auth_dependency=current_user,
+        mcp_server=settings.mcp_server,
+        **main_look(title=settings.app_title, base=urlsplit(settings.base_url).path),
+    )
 
 
 def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
@@ -43,51 +78,39 @@ def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp
     gr.mount_gradio_app(
         app,
         blocks,
-        path=path,
+        path,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
         pwa=False,
-        show_error=True,
         **options,
     )
-    (mounted,) = [route.app for route in app.routes if isinstance(route, Mount) and route.path == path]
+    (mounted,) = (route.app for route in app.routes if isinstance(route, Mount) and route.path == path)
     assert isinstance(mounted, FastAPI)
-    mounted.router.redirect_slashes = False
-    mounted.add_middleware(around)
-
-
-def mount_main(app: FastAPI, auth: Auth) -> None:
-    async def current_user(request: Request) -> str | None:
-        try:
-            return identity_of(request).identity
-        except AuthError:
-            return None
-
-    _mount(app, main_blocks(), "/gradio", auth.gate, auth_dependency=current_user, mcp_server=auth.settings.mcp_server)
-
-
-def mount_sign_in(app: FastAPI, auth: Auth) -> None:
-    with gr.Blocks() as b:
-        gr.HTML("<a href='/login'>in</a>")
-    _mount(app, b, "/login-demo", ReadOnly)
+    mounted.router.redirect_slashes = False  # made from the Host header
+    mounted.add_middleware(around)  # type: ignore[arg-type]  # a factory of a layer serves as well as its class
 
 
 def front_routes(auth: Auth) -> APIRouter:
-    """`/`, and the addresses that people type without the slash at the end."""
+    """`/`, the addresses that people type without the slash at the end, and the icon."""
     router = APIRouter(include_in_schema=False)
     base = auth.settings.base_url
+    prefix = urlsplit(base).path
 
     @router.get("/")
     async def front(request: Request) -> Response:
         signed_in = isinstance(request.state.identity, Identity)
-        return RedirectResponse(f"{base}/gradio/" if signed_in else f"{base}/login-demo/", 303)
+        return RedirectResponse(f"{base}/{'gradio' if signed_in else 'login-demo'}/", 303)
 
     @router.get("/gradio")
     @router.get("/login-demo")
     async def with_slash(request: Request) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"{base}{request.url.path.removeprefix(request.scope['root_path'])}/{query}", 307)
+        return RedirectResponse(f"{base}{request.url.path.removeprefix(prefix)}/{query}", 307)
+
+    @router.get("/favicon.ico")
+    async def icon() -> Response:
+        return FileResponse(STATIC / "favicon.ico", headers={"Cache-Control": "public, max-age=86400"})
 
     return router

@@ -1,0 +1,98 @@
+// Runs once, in the head of the main page, before its components are drawn. Says who is signed in, and makes sure that
+// it stays true: the tab goes to sign in when its session has ended, and starts afresh when somebody else signed in.
+(({ base, title }) => {
+  const send = window.fetch.bind(window);
+  const never = new Promise(() => {}); // for callers who wait while the tab goes elsewhere
+  let person; // issuer and subject of the one this tab was opened for
+  let going = false;
+  let asked = null;
+  let doubtful = false; // somebody may have signed in or out in another tab
+
+  function go(where) {
+    if (!going) where();
+    going = true;
+    return never;
+  }
+
+  async function ask() {
+    const answer = await send(`${base}/user/me`, { cache: "no-store" }).catch(() => null);
+    if (answer?.status === 401) {
+      const { error } = await answer.json().catch(() => ({}));
+      const query = new URLSearchParams({ reason: error, next: location.pathname + location.search });
+      return go(() => location.replace(`${base}/login-demo/?${query}`));
+    }
+    if (!answer?.ok) return null; // not to be known just now
+    const me = await answer.json();
+    const found = JSON.stringify([me.issuer, me.subject]);
+    person ??= found;
+    return person === found ? me : go(() => location.reload());
+  }
+
+  // Who the server takes this tab for, or null where it cannot say. Does not come back if the tab must go.
+  function check() {
+    asked ??= going ? never : ask().finally(() => (asked = null));
+    return asked;
+  }
+
+  async function lookAgain() {
+    await check();
+    doubtful = !document.hasFocus();
+  }
+
+  const own = (target) => new URL(target.url ?? target, document.baseURI).origin === location.origin;
+
+  window.fetch = async (target, options) => {
+    const method = (options?.method ?? target.method ?? "GET").toUpperCase();
+    if (doubtful && method !== "GET" && own(target)) await check();
+    const answer = await send(target, options);
+    if (answer.status === 401 && own(answer)) await check();
+    if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) return answer;
+    // A stream that the server ends, not this page, may have ended with the session.
+    const watched = answer.body.pipeThrough(new TransformStream({ flush: () => void check() }));
+    return new Response(watched, answer);
+  };
+
+  addEventListener("blur", () => (doubtful = true));
+  addEventListener("focus", lookAgain);
+  document.addEventListener("visibilitychange", () => document.hidden || lookAgain());
+  // What the browser keeps of a page that was left shows nothing, and is loaded anew when somebody comes back to it.
+  addEventListener("pagehide", () => (document.documentElement.style.visibility = "hidden"));
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+  // -- the bar: every name is put in as text -------------------------------------------------------------------------
+  function element(tag, name, ...children) {
+    const made = document.createElement(tag);
+    made.className = name;
+    made.append(...children);
+    return made;
+  }
+
+  function initials(name) {
+    const words = name.replace(/@.*/, "").match(/[\p{L}\p{N}]+/gu) ?? [];
+    const letters = [words[0], words.slice(1).at(-1)].map((word) => word?.match(/./u)[0] ?? "");
+    return letters.join("").toLocaleUpperCase();
+  }
+
+  const who = element("p", "account-person");
+  const picture = element("span", "account-picture");
+  const out = element("a", "account-out", "Sign out");
+  picture.ariaHidden = "true";
+  out.href = `${base}/logout`;
+  document.body.prepend(element("header", "account", element("p", "account-title", title), picture, who, out));
+
+  check().then((me) => {
+    if (!me) return;
+    const name = me.name || me.email || me.username || me.subject;
+    const shown = element("bdi", "account-name", element("span", "account-hidden", "Signed in as "), name);
+    shown.title = name;
+    who.append(shown);
+    if (me.email && me.email !== name) who.append(element("bdi", "account-email", me.email));
+    picture.append(initials(name));
+    if (!/^https?:\/\//.test(me.picture)) return;
+    const image = new Image();
+    image.alt = "";
+    image.referrerPolicy = "no-referrer";
+    image.onload = () => picture.replaceChildren(image); // until then, and if it fails, the initials
+    image.src = me.picture;
+  });
+})
