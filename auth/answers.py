@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from auth.browser import is_page_load
-from auth.errors import AuthError, BearerError, KeysUnavailable, NotSignedIn, ScopeTooNarrow, SignInError
+from auth.errors import AuthError, BearerError, KeysUnavailable, NotSignedIn, ScopeTooNarrow, SignInError, subclasses
 from auth.identity import Identity
 from auth.pages import Pages
 from auth.settings import Settings
@@ -20,8 +20,8 @@ from auth.settings import Settings
 log = logging.getLogger("auth")
 
 REASONS: Mapping[str, str] = {
-    leaf.code: leaf.sentence for leaf in (NotSignedIn, *NotSignedIn.__subclasses__()) if leaf is not NotSignedIn
-} | {leaf.code: leaf.sentence for leaf in SignInError.__subclasses__()}
+    error.code: error.sentence for error in (*subclasses(NotSignedIn), *subclasses(SignInError))
+}
 """What the sign-in page says for the `reason` in its address."""
 EVERYDAY = {
     404: ("Not found", "There is nothing at this address."),

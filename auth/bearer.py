@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from auth.errors import NotSignedIn
 from auth.gate import bearer_token, require_scopes
@@ -41,7 +41,7 @@ class JWTBearer(HTTPBearer):
         )
         self._scopes = scopes
 
-    async def __call__(self, request: Request) -> JWTAuthorizationCredentials | None:
+    async def __call__(self, request: HTTPConnection) -> JWTAuthorizationCredentials | None:
         """Raises AuthError, which the app's handler answers in the terms of RFC 6750."""
         token = bearer_token(request.scope)
         if token is None:

@@ -31,6 +31,11 @@ class AuthError(Exception):
         return "; ".join(parts) or type(self).__name__
 
 
+def subclasses(error: type[AuthError]) -> list[type[AuthError]]:
+    """All classes below `error` in the tree."""
+    return [below for child in error.__subclasses__() for below in (child, *subclasses(child))]
+
+
 def _short(value: object) -> str:
     """`repr`, cut to what a log line bears: the value came from outside."""
     text = repr(value)

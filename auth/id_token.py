@@ -10,13 +10,12 @@ from typing import Any
 
 from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError, JoseError
-from joserfc.jwk import JWKRegistry, Key
+from joserfc.jwk import JWKRegistry, Key, RSAKey
 
 from auth.errors import (
     BadSignature,
     ClaimMalformed,
     ClaimMissing,
-    KeysUnavailable,
     TokenExpired,
     TokenMalformed,
     TokenNotYetValid,
@@ -46,7 +45,7 @@ def signing_key(jwk: Mapping[str, Any]) -> tuple[str, Key] | None:
         kid = jwk.get("kid") or key.thumbprint()
     except (JoseError, ValueError, TypeError, KeyError):
         return None
-    if not isinstance(kid, str) or (key.key_type == "RSA" and key.public_key.key_size < 2048):
+    if not isinstance(kid, str) or (isinstance(key, RSAKey) and key.public_key.key_size < 2048):
         return None
     return kid, key
 
@@ -109,27 +108,26 @@ async def _verified_claims(
     """Signature (3.1.3.7 (6)) by the key of the header's `kid`, or by the only key there is where it names none."""
     kid = header.get("kid")
     if kid is None:
-        if not keys.ready:
-            await keys.refresh()
-        if not keys.ready:
-            raise KeysUnavailable(keys.problem or "")
-        if len(keys.keys) != 1:  # OpenID Connect Core 10.1: with several keys a kid is required
-            raise UnknownKey("the token names no kid and the provider has several keys")
-        return await _with_one_key(token, keys, accepted)
+        return await _with_only_key(token, keys, accepted)
     if not isinstance(kid, str):
         raise TokenMalformed("kid is no string")
     return _decode(token, await keys.find(kid), accepted)
 
 
-async def _with_one_key(token: str, keys: JwksCache[Key], accepted: tuple[str, ...]) -> dict[str, Any]:
-    """A provider that names no key may have put another in its place: ask for the keys once more before refusing."""
-    (key,) = keys.keys.values()
+async def _with_only_key(token: str, keys: JwksCache[Key], accepted: tuple[str, ...]) -> dict[str, Any]:
+    """A provider that names no key may have put another in its place: it is asked once more before this refuses."""
     try:
-        return _decode(token, key, accepted)
+        return _decode(token, _only(await keys.load()), accepted)
     except BadSignature:
-        await keys.refresh()
-        (renewed,) = keys.keys.values() if len(keys.keys) == 1 else (key,)
-        return _decode(token, renewed, accepted)
+        if not await keys.ask():
+            raise
+        return _decode(token, _only(keys.keys), accepted)
+
+
+def _only(keys: Mapping[str, Key]) -> Key:
+    if len(keys) != 1:  # OpenID Connect Core 10.1: with several keys a kid is required
+        raise UnknownKey("the token names no kid and the provider has not just one key", actual=len(keys), expected=1)
+    return next(iter(keys.values()))
 
 
 def _decode(token: str, key: Key, accepted: tuple[str, ...]) -> dict[str, Any]:

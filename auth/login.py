@@ -101,7 +101,7 @@ def login_routes(auth: Auth) -> APIRouter:
             return pages.response(
                 "confirm.html",
                 heading="Sign out?",
-                sentence="Another website sent you here. Nothing has happened yet: do you want to sign out of this app?",
+                sentence="Another website sent you here. Nothing has happened yet. Do you want to leave this app?",
                 action=f"{prefix}/logout{'?everywhere=1' if everywhere else ''}",
                 fields=[],
                 back=f"{prefix}/",

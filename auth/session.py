@@ -77,8 +77,8 @@ class BegunSignIn(BaseModel):
 class _Signer(TimestampSigner):
     """Takes only what is a JSON object inside: Starlette itself would fail on an authentic cookie of another shape."""
 
-    def unsign(self, *args: Any, **kwargs: Any) -> Any:
-        value = super().unsign(*args, **kwargs)
+    def unsign(self, signed_value: str | bytes, *args: Any, **kwargs: Any) -> Any:
+        value = super().unsign(signed_value, *args, **kwargs)
         try:
             content = json.loads(base64.b64decode(value))
         except (ValueError, RecursionError):
@@ -200,7 +200,9 @@ class Sessions:
             seen=now,
             **text,
         )
-        for lacking in ({"picture": None}, *({"name": (person.name or "")[:n]} for n in (60, 30, 12)), {"email": None}):
+        shortened: list[dict[str, str | None]] = [{"name": (person.name or "")[:length]} for length in (60, 30, 12)]
+        leave_out: list[dict[str, str | None]] = [{"picture": None}, *shortened, {"email": None}]
+        for lacking in leave_out:
             if len(_dump(person)) <= PERSON_BYTES:
                 break
             person = person.model_copy(update=lacking)

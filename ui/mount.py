@@ -89,7 +89,7 @@ def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp
     (mounted,) = (route.app for route in app.routes if isinstance(route, Mount) and route.path == path)
     assert isinstance(mounted, FastAPI)
     mounted.router.redirect_slashes = False  # made from the Host header
-    mounted.add_middleware(around)  # type: ignore[arg-type]  # a factory of a layer serves as well as its class
+    mounted.add_middleware(around)
 
 
 def front_routes(auth: Auth) -> APIRouter:

@@ -41,22 +41,29 @@
 
   const own = (target) => new URL(target.url ?? target, document.baseURI).origin === location.origin;
 
+  // Lets a stream of events through. One that stops without Gradio's last word may have ended with the session.
+  function watch() {
+    let last;
+    return new TransformStream({
+      transform: (chunk, events) => events.enqueue((last = chunk)),
+      flush: () => void (new TextDecoder().decode(last).includes("close_stream") || check()),
+    });
+  }
+
   window.fetch = async (target, options) => {
     const method = (options?.method ?? target.method ?? "GET").toUpperCase();
     if (doubtful && method !== "GET" && own(target)) await check();
     const answer = await send(target, options);
     if (answer.status === 401 && own(answer)) await check();
     if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) return answer;
-    // A stream that the server ends, not this page, may have ended with the session.
-    const watched = answer.body.pipeThrough(new TransformStream({ flush: () => void check() }));
-    return new Response(watched, answer);
+    return new Response(answer.body.pipeThrough(watch()), answer);
   };
 
   addEventListener("blur", () => (doubtful = true));
   addEventListener("focus", lookAgain);
   document.addEventListener("visibilitychange", () => document.hidden || lookAgain());
   // What the browser keeps of a page that was left shows nothing, and is loaded anew when somebody comes back to it.
-  addEventListener("pagehide", () => (document.documentElement.style.visibility = "hidden"));
+  addEventListener("pagehide", () => (document.documentElement.style.display = "none"));
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 
   // -- the bar: every name is put in as text -------------------------------------------------------------------------
