@@ -54,8 +54,8 @@ def person(email: str, name: str = "", *, verified: bool = True, case: str = "")
 
 def ready_made(settings: Settings) -> list[UserInfo]:
     """Somebody for each case that an app meets."""
-    inside = next(iter(settings.allowed_domains), "example.com")
-    outside = "example.org" if inside != "example.org" else "example.net"
+    allowed = settings.allowed_domains or ("example.com",)
+    inside, outside = allowed[0], next(it for it in ("example.org", "example.net", "a.example") if it not in allowed)
     return [
         person(f"ada@{inside}", "Ada Lovelace", case="An ordinary account"),
         person(f"zoe@{inside}", "Zoë O'Neill & 山田 <花子>", case="A name with accents, another script and markup"),
