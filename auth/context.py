@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,6 +30,8 @@ from auth.providers import Provider
 from auth.revocations import MemoryRevocations
 from auth.session import SessionCookie, Sessions
 from auth.settings import Settings, SettingsError
+
+START_SECONDS = 0.1
 
 
 class Auth:
@@ -116,10 +118,10 @@ class Auth:
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Keep providers' metadata and keys fresh while the app serves; nothing here delays or fails the start."""
-        keepers = [provider.run() for provider in self.providers.values()]
+        keepers = [provider.run for provider in self.providers.values()]
         if self.verifier:
-            keepers += [keys.run() for keys in self.verifier.key_sets.values()]
-        tasks = [asyncio.create_task(keeper) for keeper in keepers]
+            keepers += [keys.run for keys in set(self.verifier.key_sets.values())]
+        tasks = [asyncio.create_task(_once_listening(keeper)) for keeper in keepers]
         try:
             yield
         finally:
@@ -148,3 +150,9 @@ class Auth:
             "bearer_methods_supported": ["header"],
             **scopes,
         }
+
+
+async def _once_listening(keeper: Callable[[], Awaitable[None]]) -> None:
+    """The local issuers are this very process: asked before it listens they would count as failing."""
+    await asyncio.sleep(START_SECONDS)
+    await keeper()

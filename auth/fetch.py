@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import httpx2
-import orjson
+from msgspec.json import decode
 
 LIMIT = 512 * 1024
 DEADLINE = 5.0
@@ -19,7 +19,7 @@ class FetchFailed(Exception):
 async def fetch_json(
     client: httpx2.AsyncClient, url: str, *, limit: int = LIMIT, deadline: float = DEADLINE
 ) -> dict[str, Any]:
-    """GET a JSON object. No redirect is followed; numbers are finite and the nesting is bounded (by orjson).
+    """GET a JSON object. No redirect is followed; numbers are finite and the nesting is bounded.
 
     Args:
         limit: bytes of body that are read at most.
@@ -40,12 +40,9 @@ async def fetch_json(
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise FetchFailed(f"broke off: {type(error).__name__}") from error
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise FetchFailed("is not JSON") from error
-    if not isinstance(document, dict):
-        raise FetchFailed("is not a JSON object")
-    return document
+        return decode(str(body, "utf-8"), type=dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        raise FetchFailed("is not a JSON object") from error
 
 
 async def _body(client: httpx2.AsyncClient, url: str, limit: int) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from auth.errors import KeysUnavailable, UnknownKey
 from auth.fetch import FetchFailed
@@ -168,11 +168,3 @@ class JwksCache(Generic[K]):
         return MappingProxyType(
             {kid: held if (held := self._keys.get(kid)) == key else key for kid, key in keys.items()}
         )
-
-_SEGMENT = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64")).validator.validate_json
-_ALPHABET = bytes(octet if chr(octet).isalnum() and octet < 128 or octet in b"-_" else ord("!") for octet in range(256))
-
-
-def unbase64url(segment: bytes) -> bytes:
-    return _SEGMENT(b'"' + segment.translate(_ALPHABET) + b'"')
-def rsa_key(): ...

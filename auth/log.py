@@ -41,6 +41,9 @@ def log_config() -> dict[str, Any]:
         "formatters": {"json": {"()": JsonLines}},
         "filters": {"without_query": {"()": WithoutQuery}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-        "loggers": {"uvicorn.access": {"filters": ["without_query"]}, "httpx2": {"level": "WARNING"}},
+        "loggers": {
+            "uvicorn.access": {"filters": ["without_query"]},
+            **{chatty: {"level": "WARNING"} for chatty in ("httpx", "httpx2", "mcp")},
+        },
         "root": {"handlers": ["stderr"], "level": "INFO"},
     }

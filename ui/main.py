@@ -13,14 +13,15 @@ from ui.look import heading
 
 
 def greet(request: gr.Request) -> str:
-    """Greet whoever is calling. Gradio fills in an argument annotated with `gr.Request` by itself."""
+    """Greet whoever is calling, a person or a program."""
+    # Gradio fills in an argument annotated with gr.Request by itself; callers do not send it.
     return f"Hello, {identity_of(request).display_name}"
 
 
 def answer(message: str, request: gr.Request) -> str:
-    """Answer a message in the name of its sender; `issuer` and `subject` are what to store things under."""
-    person = identity_of(request)
-    return f"{person.display_name} wrote: {message}"
+    """Say who wrote the message."""
+    # Names change and repeat. What belongs to somebody is kept under `issuer` and `subject`.
+    return f"{identity_of(request).display_name} wrote: {message}"
 
 
 def main_blocks() -> gr.Blocks:

@@ -17,6 +17,7 @@ from auth.answers import REASONS
 from ui.login import login_blocks
 from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
+from ui.mcp import bind_mcp
 
 SIGN_IN_FILES = ("", "theme.css", "gradio_api/startup-events")
 SIGN_IN_FOLDERS = ("assets/", "static/")
@@ -71,6 +72,8 @@ def mount_main(app: FastAPI, auth: Auth) -> None:
         mcp_server=settings.mcp_server,
         **main_look(title=settings.app_title, base=urlsplit(settings.base_url).path),
     )
+    if settings.mcp_server:
+        bind_mcp(blocks, settings)
 
 
 def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
