@@ -16,7 +16,7 @@ def login_blocks(
 ) -> gr.Blocks:
     """The Blocks mounted at `/login-demo`. It has no events: a browser only ever reads it.
 
-    Its address may carry `reason`, a key of `reasons`, and `next`, which is handed on to `/login`.
+    Its address may carry `reason`, a key of `reasons` or "session_ended", and `next`, which is handed on to `/login`.
 
     Args:
         title: the app's name.
@@ -25,16 +25,17 @@ def login_blocks(
         reasons: the sentence for each code.
     """
     buttons = "\n".join(_button(name, label, base) for name, label in providers)
-    how = f"Use your {providers[0][1]} account to continue." if len(providers) == 1 else "Choose how to continue."
+    how = "Choose how to continue." if len(providers) > 1 else "Please sign in to continue."
+    sentences = {"session_ended": "Your session has ended. Please sign in again."} | dict(reasons)
     card = f"""
         <section class="card" aria-labelledby="sign-in">
           <p class="app-title">{escape(title)}</p>
           <h1 id="sign-in">Sign in</h1>
-          <p>{escape(how)}</p>
+          <p>{how}</p>
           <p class="notice" role="alert" hidden></p>
           <nav class="actions column" aria-label="Sign in with">{buttons}</nav>
         </section>"""
-    script = f"const reasons = {script_json(dict(reasons))};\n{(STATIC / 'sign_in.js').read_text('utf-8')}"
+    script = f"const reasons = {script_json(sentences)};\n{(STATIC / 'sign_in.js').read_text('utf-8')}"
     blocks = gr.Blocks(title=f"Sign in · {title}", analytics_enabled=False)
     with blocks:
         # As the value, not as the template: Gradio runs what stands in a template.

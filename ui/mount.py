@@ -85,6 +85,7 @@ def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
+        show_error=False,
         ssr_mode=False,
         pwa=False,
         **options,

@@ -18,7 +18,8 @@
     const answer = await send(`${base}/user/me`, { cache: "no-store" }).catch(() => null);
     if (answer?.status === 401) {
       const { error } = await answer.json().catch(() => ({}));
-      const query = new URLSearchParams({ reason: error, next: location.pathname + location.search });
+      const reason = error && error !== "unauthenticated" ? error : "session_ended";
+      const query = new URLSearchParams({ reason, next: location.pathname + location.search });
       return go(() => location.replace(`${base}/login-demo/?${query}`));
     }
     if (!answer?.ok) return null; // not to be known just now
