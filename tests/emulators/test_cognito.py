@@ -62,6 +62,8 @@ def pool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     command = [part.replace("{port}", str(port)) for part in emulator.command]
     environ = {**os.environ, emulator.port_variable: str(port)}
     folder = tmp_path_factory.mktemp(request.param)
+    (folder / ".cognito").mkdir()  # cognito-local's own; without it a username has to be an e-mail address
+    (folder / ".cognito" / "config.json").write_text('{"UserPoolDefaults": {"UsernameAttributes": []}}')
     with subprocess.Popen(command, env=environ, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
         try:
             yield made(emulator, f"http://127.0.0.1:{port}", port)
