@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from auth.errors import EmailUnverified, NotAllowed
-from auth.settings import Settings
+from auth.settings import GOOGLE_ISSUER, Settings, lower_ascii
 
 GOOGLE_CONSUMER_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
 
@@ -26,14 +26,15 @@ def admit(settings: Settings, provider: str, claims: Mapping[str, Any]) -> None:
     email = claims.get("email")
     if not isinstance(email, str) or email.count("@") != 1 or not email.isprintable():
         raise NotAllowed("the provider names no e-mail address")
-    email = email.lower()
+    email = lower_ascii(email)
     domain = email.partition("@")[2]
     if email not in settings.allowed_emails and domain not in settings.allowed_domains:
         raise NotAllowed("not listed", actual=email, expected="one of ALLOWED_EMAILS or in one of ALLOWED_DOMAINS")
     verified = claims.get("email_verified")
     if verified is not True and verified != "true":
         raise EmailUnverified("email_verified", actual=verified, expected=True)
-    if email in settings.allowed_emails or provider != "google" or domain in GOOGLE_CONSUMER_DOMAINS:
+    is_google = provider == "google" or claims.get("iss") == GOOGLE_ISSUER
+    if email in settings.allowed_emails or not is_google or domain in GOOGLE_CONSUMER_DOMAINS:
         return
-    if str(claims.get("hd", "")).lower() != domain:
+    if lower_ascii(str(claims.get("hd", ""))) != domain:
         raise NotAllowed("hd", actual=claims.get("hd"), expected=domain)

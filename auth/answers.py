@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from auth.browser import is_page_load
-from auth.errors import AuthError, BearerError, KeysUnavailable, NotSignedIn, ScopeTooNarrow, SignInError, subclasses
+from auth.errors import AuthError, BearerError, NotSignedIn, ScopeTooNarrow, SignInError, subclasses
 from auth.identity import Identity
 from auth.pages import Pages
 from auth.settings import Settings
@@ -44,14 +44,15 @@ class Answers:
         request = HTTPConnection(scope)
         self._log(error, scope)
         if is_page_load(scope) and isinstance(error, NotSignedIn):
-            return self._to_sign_in(error, scope)
-        wants_page = is_page_load(scope) or "text/html" in request.headers.get("accept", "")
-        if wants_page and not isinstance(error, BearerError):
+            response = self._to_sign_in(error, scope)
+        elif "text/html" in request.headers.get("accept", "") and not isinstance(error, BearerError):
             response = self._page(error, request)
         else:
             body = {"detail": error.sentence, "error": error.code}
             response = JSONResponse(body, error.status, {"Cache-Control": "no-store"})
-        if not isinstance(error, SignInError):
+        if error.status == 503:
+            response.headers["Retry-After"] = "10"
+        elif response.status_code == 401 or isinstance(error, BearerError):
             self._challenge(error, response)
         if _has_body(request):
             # The body was not read, so the connection cannot be used again (RFC 9112 section 9.3).
@@ -105,9 +106,6 @@ class Answers:
 
     def _challenge(self, error: AuthError, response: Response) -> None:
         """RFC 6750 section 3, RFC 9728 section 5.1."""
-        if error.status == KeysUnavailable.status:
-            response.headers["Retry-After"] = "10"
-            return
         params = {}
         if self._resource_metadata:
             params["resource_metadata"] = self._resource_metadata

@@ -40,13 +40,6 @@ class PublicAddress:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        if self._is_loopback and (elsewhere := self._elsewhere(scope)):
-            await elsewhere(scope, receive, send)
-            return
-        scope["scheme"] = self._scheme if scope["type"] == "http" else self._scheme.replace("http", "ws")
-        scope["headers"] = [(b"host", self._host)] + [h for h in scope["headers"] if h[0] not in MISLEADING]
-        if self._prefix:
-            self._add_prefix(scope)
 
         async def send_sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -55,6 +48,13 @@ class PublicAddress:
                     headers.setdefault(name, value)
             await send(message)
 
+        if self._is_loopback and (elsewhere := self._elsewhere(scope)):
+            await elsewhere(scope, receive, send_sealed)
+            return
+        scope["scheme"] = self._scheme if scope["type"] == "http" else self._scheme.replace("http", "ws")
+        scope["headers"] = [(b"host", self._host)] + [h for h in scope["headers"] if h[0] not in MISLEADING]
+        if self._prefix:
+            self._add_prefix(scope)
         await self._app(scope, receive, send_sealed)
 
     def _add_prefix(self, scope: Scope) -> None:

@@ -67,6 +67,15 @@ class SessionRevoked(NotSignedIn):
     sentence = "This session was signed out. Please sign in again."
 
 
+class SessionUnchecked(AuthError):
+    """The session may have been signed out elsewhere, and what was cannot be known just now: neither in nor out."""
+
+    status = 503
+    code = "session_unchecked"
+    title = "Try again in a moment"
+    sentence = "Whether you are still signed in cannot be checked just now. Please try again in a moment."
+
+
 # -- Bearer tokens (RFC 6750 section 3.1) -----------------------------------------------------------------------------
 
 

@@ -209,7 +209,7 @@ class LocalProvider(LocalServer):
             issuer=self.issuer,
             client_id="local-app",
             client_secret=SecretStr(secret),
-            label="Local sign-in",
+            label="the local provider",
         )
         client = Client(
             client_id=self.provider.client_id,

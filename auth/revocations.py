@@ -17,8 +17,8 @@ SWEEP_SECONDS = 60.0
 class Revocations(Protocol):
     """What the session asks. Neither call does I/O: a shared store is read and written behind it."""
 
-    def revoke(self, key: str, *, until: float) -> None:
-        """End every session of `key` begun up to now; forget about it at `until` (epoch seconds)."""
+    def revoke(self, key: str, *, until: float, at: float | None = None) -> None:
+        """End every session of `key` begun up to `at` (now); forget about it at `until`. Both in epoch seconds."""
 
     def is_revoked(self, keys: Iterable[str], *, begun: float) -> bool:
         """True when a session begun at `begun` (epoch seconds) was ended under any of its keys."""
@@ -35,13 +35,14 @@ class MemoryRevocations:
         self._ended: dict[str, tuple[float, float]] = {}
         self._swept = now()
 
-    def revoke(self, key: str, *, until: float) -> None:
+    def revoke(self, key: str, *, until: float, at: float | None = None) -> None:
         now = self._now()
         if now - self._swept > SWEEP_SECONDS:
             self._swept = now
             self._ended = {known: entry for known, entry in self._ended.items() if entry[1] > now}
-        _, known_until = self._ended.get(key, (0.0, 0.0))
-        self._ended[key] = (now, max(until, known_until))
+        at = now if at is None else at
+        known_at, known_until = self._ended.get(key, (at, until))
+        self._ended[key] = (max(at, known_at), max(until, known_until))
 
     def is_revoked(self, keys: Iterable[str], *, begun: float) -> bool:
         return any(begun <= self._ended[key][0] for key in keys if key in self._ended)

@@ -27,7 +27,7 @@ from auth.settings import ProviderSettings, Settings
 
 SIGN_IN_SECONDS = 15 * 60
 BEGUN_AT_MOST = 20
-BEGUN_BYTES = 2300
+BEGUN_BYTES = 2270
 """JSON bytes of all begun sign-ins. With a session of `PERSON_BYTES` the whole cookie stays under 4096 bytes."""
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
@@ -39,7 +39,7 @@ JOINERS = "\u200c\u200d"
 class Person(BaseModel):
     """A session as the cookie holds it. Times are epoch seconds."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
     id: Annotated[str, Field(min_length=16)]
     provider: str
@@ -56,7 +56,7 @@ class Person(BaseModel):
 class BegunSignIn(BaseModel):
     """A sign-in on its way: one secret, from which everything that binds it to this browser is derived."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
     provider: str
     at: float
@@ -200,7 +200,9 @@ class Sessions:
             seen=now,
             **text,
         )
-        shortened: list[dict[str, str | None]] = [{"name": (person.name or "")[:length]} for length in (60, 30, 12)]
+        shortened: list[dict[str, str | None]] = [
+            {"name": (person.name or "")[:length] or None} for length in (60, 30, 12)
+        ]
         leave_out: list[dict[str, str | None]] = [{"picture": None}, *shortened, {"email": None}]
         for lacking in leave_out:
             if len(_dump(person)) <= PERSON_BYTES:
@@ -274,9 +276,10 @@ class Sessions:
         session.pop("person", None)
         if person is None or person.provider not in self._providers:
             return None
-        until = self._now() + self._lifetime
-        identity = self._identity(person)
-        self._revocations.revoke(identity.identity if everywhere else person.id, until=until)
+        # The clock may have been set back since this session began.
+        now = max(self._now(), person.begun)
+        key = self._identity(person).identity if everywhere else person.id
+        self._revocations.revoke(key, at=now, until=now + self._lifetime)
         return person
 
     def _identity(self, person: Person) -> Identity:
@@ -305,7 +308,7 @@ def _fingerprint(settings: Settings, provider: ProviderSettings) -> str:
 
 
 def _short_hash(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:9]).decode()
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:9]).decode()
 
 
 def _dump(person: Person) -> str:

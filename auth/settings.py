@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
 GOOGLE_ISSUER = "https://accounts.google.com"
+GOOGLE = {"name": "google", "issuer": GOOGLE_ISSUER, "label": "Google"}
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "secret", "your-", "your_", "placeholder", "example", "xxxx", "<")
 
 
@@ -43,20 +55,28 @@ def is_http_url(value: str) -> bool:
         url.scheme in ("http", "https")
         and bool(url.hostname)
         and url.username is None
-        and not url.query
-        and not url.fragment
         and value.isascii()
         and value.isprintable()
-        and " " not in value
+        and not set(value).intersection(" ?#")
     )
 
 
+def lower_ascii(text: str) -> str:
+    """Lower case of A to Z alone: `str.lower` makes a k of the Kelvin sign, so two addresses would become one."""
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
 def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not parts:
+        raise ValueError("holds no name between its commas")
+    return parts
 
 
 def _lower(values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(value.lower().lstrip("@") for value in values)
+    return tuple(lower_ascii(value).lstrip("@") for value in values)
 
 
 def _url(value: str) -> str:
@@ -83,6 +103,15 @@ class ProviderSettings(BaseModel):
     client_id: str = Field(min_length=1)
     client_secret: SecretStr
     label: str = Field(min_length=1, max_length=40)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _by_the_names_of_the_environment(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            owner = str(data.get("name", "")).upper()
+            raise ValueError("\n".join(_describe(fault, f"{owner}_") for fault in error.errors())) from None
 
 
 class Settings(BaseSettings):
@@ -119,6 +148,14 @@ class Settings(BaseSettings):
     app_title: str = Field(default="My Gradio app", min_length=1, max_length=80)
     profile_pictures: bool = True
 
+    @model_validator(mode="before")
+    @classmethod
+    def _google_unless_others_are_named(cls, given: dict[str, Any]) -> dict[str, Any]:
+        google = {name: given.get(f"google_{name}") for name in ("client_id", "client_secret")}
+        if "providers" in given or not google["client_id"]:
+            return given
+        return {**given, "providers": ({**GOOGLE, **{name: value for name, value in google.items() if value}},)}
+
     @classmethod
     def load(cls) -> Settings:
         """The settings of this process.
@@ -132,11 +169,16 @@ class Settings(BaseSettings):
             settings = cls()
         except ValidationError as error:
             for fault in error.errors():
-                problems.append(_describe(fault))
                 name = str(fault["loc"][0])
+                problems += _message(fault).split("\n") if name == "providers" else [_describe(fault)]
                 sound[name] = cls.model_fields[name].get_default(call_default_factory=True)
             settings = cls(**sound)
-        problems += settings.problems(unread=frozenset(sound))
+        said = {problem.partition(" is missing")[0] for problem in problems}
+        problems += [
+            problem
+            for problem in settings.problems(unread=frozenset(sound))
+            if problem.partition(" is missing")[0] not in said
+        ]
         if problems:
             raise SettingsError(problems)
         return settings.completed()
@@ -211,7 +253,7 @@ class Settings(BaseSettings):
             "google_client_secret",
         )
         wrong(
-            not self.providers and not google_id and not google_secret and not local,
+            not self.providers and google_id == google_secret and not local,
             "No sign-in provider is configured. Set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, or PROVIDERS. "
             "(The built-in local provider works on a loopback address only: anybody can sign in as anybody there.)",
             "providers",
@@ -284,8 +326,9 @@ class _ProviderSource(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        google_id = self.environ.get("google_client_id")
-        listed = self.environ.get("providers") or ("google" if google_id else "")
+        listed = self.environ.get("providers")
+        if not listed:
+            return {}
         names = [name.strip().lower() for name in listed.split(",") if name.strip()]
         return {"providers": tuple(self._provider(name) for name in names)}
 
@@ -295,19 +338,23 @@ class _ProviderSource(PydanticBaseSettingsSource):
             for key in ("issuer", "client_id", "client_secret", "label")
             if (value := self.environ.get(f"{name}_{key}"))
         }
-        google = {"issuer": GOOGLE_ISSUER, "label": "Google"} if name == "google" else {}
-        return {"label": name.capitalize()} | google | given | {"name": name}
+        return {"label": name.capitalize()} | (GOOGLE if name == "google" else {}) | given | {"name": name}
 
 
-def _describe(fault: Any) -> str:
+def _message(fault: Any) -> str:
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _describe(fault: Any, owner: str = "") -> str:
     """One line for one of pydantic's errors, in the names of the environment and without the value of a secret."""
-    location = fault["loc"]
-    name = str(location[0]).upper()
-    message = fault["msg"].removeprefix("Value error, ")
-    if name == "PROVIDERS" and len(location) > 2:
-        value = fault["input"] if isinstance(fault["input"], dict) else {}
-        owner = str(value.get("name", "")).upper() or f"provider {int(location[1]) + 1} of PROVIDERS"
-        message = "is missing." if fault["type"] in ("missing", "string_too_short") else f"{message}."
-        return f"{owner}_{str(location[2]).upper()} {message}" if value else f"{owner}: {location[2]} {message}"
-    shown = "" if "SECRET" in name or "REDIS" in name else f"={fault['input']}"
-    return f"{name}{shown}: {message}."
+    name = owner + str(fault["loc"][0]).upper()
+    if name == f"{owner}NAME":
+        return f"PROVIDERS: the name {fault['input']!r} must be letters, digits and underscores, after a letter."
+    if owner:
+        return (
+            f"{name} is missing." if fault["type"] in ("missing", "string_too_short") else f"{name} {_message(fault)}."
+        )
+    value = re.sub("//[^/]*@", "//...@", str(fault["input"]))
+    return (
+        f"{name}: {_message(fault)}." if "SECRET" in name or "REDIS" in name else f"{name}={value}: {_message(fault)}."
+    )

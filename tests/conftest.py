@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -42,3 +43,10 @@ def app(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
 def browser(app: AppServer) -> Iterator[Browser]:
     with app.browser() as client:
         yield client
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where every part can be had, a test that is not run is one that failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,223 @@
+"""Revocations that several replicas share through Redis, without asking it while anybody waits.
+
+Each replica answers from its own memory. What it ends, it tells Redis and the others; what the others end, it hears
+within moments; on every connection, and every half minute, it reads all there is and writes back what is missing. So
+Redis may be away, slow or come back empty: nobody comes back in, nobody is thrown out, and word gets around later.
+
+Redis holds facts in one sorted set: the member says up to which moment a key's sessions are ended, the score when that
+can be forgotten, both in epoch seconds. To add a fact twice changes nothing, and the latest moment of a key counts, so
+replicas need no agreed order. A moment is that of the replica where the sign-out happened: with clocks that differ by
+a second, a session ended everywhere within a second of its beginning may live on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from auth.errors import SessionUnchecked
+from auth.revocations import MemoryRevocations
+
+log = logging.getLogger("auth")
+
+ANSWER_SECONDS = 2.0
+"""How long Redis may take to answer before it counts as gone."""
+QUIET_SECONDS = 1.0
+"""After this long without a message Redis is asked whether it is still there."""
+COMPARE_SECONDS = 30.0
+PAUSES = (0.1, 3.0)
+"""First and longest pause before connecting anew; each is twice the one before."""
+SKEW_SECONDS = 5.0
+BATCH = 500
+
+_FACTS = TypeAdapter(dict[str, FiniteFloat])
+
+
+class RedisRevocations(MemoryRevocations):
+    """Revocations of all replicas with the same Redis and the same `name`.
+
+    Memory: that of `MemoryRevocations`; nothing is queued while Redis is away.
+
+    Args:
+        url: redis://, rediss:// or unix://, with user and password as needed.
+        name: tells this app's facts from those of others in the same Redis.
+        compare_seconds: how often what is known here and what Redis holds are compared.
+        now: wall-clock time in epoch seconds.
+
+    Raises:
+        ValueError: `url` is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        compare_seconds: float = COMPARE_SECONDS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(now=now)
+        parse_url(url)
+        self._url = url
+        self._name = f"sessions:{name}:ended"
+        self._compare_seconds = compare_seconds
+        self._born = now()
+        self._loaded = False
+        self._fault: str | None = "Redis has not been asked yet"
+        self._skew = 0.0
+        self._unsent: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+
+    # -- what the session asks ----------------------------------------------------------------------------------------
+
+    def revoke(self, key: str, *, until: float, at: float | None = None) -> None:
+        super().revoke(key, until=until, at=at)
+        self._settled.clear()
+        if self._fault is None:  # otherwise the comparison on connecting finds it
+            self._unsent[self._fact(key)] = until
+            self._wake.set()
+
+    def is_revoked(self, keys: Iterable[str], *, begun: float) -> bool:
+        """As the protocol says.
+
+        Raises:
+            SessionUnchecked: the session is older than this process, which never yet heard who was signed out before.
+        """
+        if super().is_revoked(keys, begun=begun):
+            return True
+        if not self._loaded and begun < self._born:
+            raise SessionUnchecked(self._fault or "")
+        return False
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong, as one line for the operator; None while sign-outs are shared."""
+        if self._fault:
+            return f"{self._fault}; sign-outs here reach the other replicas once it answers"
+        if abs(self._skew) > SKEW_SECONDS:
+            return f"this machine's clock is {self._skew:+.0f} s off Redis's; replicas' clocks have to agree"
+        return None
+
+    async def settled(self, within: float) -> None:
+        """Wait until Redis and this replica know the same, for `within` seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._settled.wait()
+
+    # -- behind it ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Share until cancelled."""
+        pause = PAUSES[0]
+        while True:
+            try:
+                async with self._client() as redis, redis.pubsub() as channel:
+                    await self._subscribe(channel)  # first, so that nothing falls between reading and listening
+                    await self._compare(redis)
+                    self._report(None)
+                    pause = PAUSES[0]
+                    async with asyncio.TaskGroup() as both:
+                        both.create_task(self._send(redis))
+                        both.create_task(self._listen(channel))
+            except* Exception as faults:  # whatever it is, this replica has to find its way back
+                self._report(faults)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, PAUSES[1])
+
+    def _client(self) -> Redis:
+        return Redis.from_url(
+            self._url,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # a lost connection is a gap in what was heard: `run` begins anew
+        )
+
+    def _report(self, faults: BaseExceptionGroup[BaseException] | None) -> None:
+        fault = None
+        while faults is not None:
+            first = faults.exceptions[0]
+            faults = first if isinstance(first, BaseExceptionGroup) else None
+            fault = f"{type(first).__name__}: {str(first)[:200]}"
+        if fault != self._fault:
+            log.log(logging.WARNING if fault else logging.INFO, "Redis: %s", fault or "sign-outs are shared")
+        self._fault = fault
+
+    async def _subscribe(self, channel: PubSub) -> None:
+        await channel.subscribe(self._name)
+        if await channel.get_message(timeout=ANSWER_SECONDS) is None:
+            raise TimeoutError("no answer to SUBSCRIBE")
+
+    async def _compare(self, redis: Redis) -> None:
+        """Learn every fact there is, and get ready to send those that are missing."""
+        await redis.zremrangebyscore(self._name, "-inf", self._now())
+        held = set()
+        async for fact, until in redis.zscan_iter(self._name, count=BATCH):
+            held.add(fact)
+            self._learn(fact, until)
+        seconds, microseconds = await redis.time()
+        self._skew = self._now() - seconds - microseconds / 1e6
+        self._loaded = True
+        self._unsent = {
+            fact: until
+            for key, (_, until) in self._ended.items()
+            if until > self._now() and (fact := self._fact(key)) not in held
+        }
+
+    async def _send(self, redis: Redis) -> None:
+        while True:
+            while batch := dict(itertools.islice(self._unsent.items(), BATCH)):
+                async with redis.pipeline(transaction=True) as step:
+                    step.zadd(self._name, batch)
+                    step.expireat(
+                        self._name, math.ceil(max(*batch.values(), *(until for _, until in self._ended.values())))
+                    )
+                    step.publish(self._name, json.dumps(batch))
+                    await step.execute()
+                for fact in batch:
+                    self._unsent.pop(fact, None)
+            self._settled.set()
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(self._compare_seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._compare(redis)
+
+    async def _listen(self, channel: PubSub) -> None:
+        while True:
+            message = await channel.get_message(timeout=QUIET_SECONDS)
+            if message is None:
+                await channel.ping()
+                message = await channel.get_message(timeout=ANSWER_SECONDS)
+            if message is None:
+                raise TimeoutError("no answer to PING")
+            if message["type"] == "message":
+                with suppress(ValidationError):
+                    for fact, until in _FACTS.validate_json(message["data"]).items():
+                        self._learn(fact, until)
+
+    def _fact(self, key: str) -> str:
+        return f"{self._ended[key][0]!r} {key}"
+
+    def _learn(self, fact: str, until: float) -> None:
+        moment, _, key = fact.partition(" ")
+        with suppress(ValueError):
+            at = float(moment)
+            if math.isfinite(at) and math.isfinite(until):
+                super().revoke(key, at=at, until=until)
