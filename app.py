@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import uvicorn
 from fastapi import FastAPI
 
 from auth import Auth, Settings, SettingsError
@@ -12,6 +11,7 @@ from auth.api import api_routes, docs_routes, health_routes
 from auth.log import log_config
 from auth.login import login_routes
 from ui.mount import front_routes, mount_main, mount_sign_in
+from ui.stopping import serve
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -49,7 +49,7 @@ def main() -> None:
         mistakes = "\n".join(f"  - {problem}" for problem in error.problems)
         sys.exit(_stop(f"The app was not started. Please mend in the environment or in .env:\n{mistakes}\n"))
     sys.stderr.write(f"Open {settings.base_url} in a browser.\n")
-    uvicorn.run(
+    serve(
         app,
         host=settings.host,
         port=settings.port,

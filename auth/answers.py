@@ -1,4 +1,4 @@
-"""Errors become HTTP here and nowhere else: a page for a person, RFC 6750 for a program, a log line for the operator."""
+"""Errors become HTTP here and nowhere else: a page for a person, RFC 6750 for a program; and a line in the log."""
 
 from __future__ import annotations
 

@@ -114,6 +114,6 @@ def docs_routes(auth: Auth, app: FastAPI) -> APIRouter:
 
     @router.get("/openapi.json", dependencies=[Depends(require_identity)])
     async def openapi() -> JSONResponse:
-        return JSONResponse(app.openapi())
+        return JSONResponse({**app.openapi(), "servers": [{"url": auth.settings.base_url}]})
 
     return router

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from auth.errors import NotSignedIn
+from auth.errors import TokenAbsent
 from auth.gate import bearer_token, require_scopes
 from auth.identity import Identity, identity_of
 
@@ -35,7 +35,7 @@ class JWTBearer(HTTPBearer):
     def __init__(self, *, scopes: tuple[str, ...] = (), auto_error: bool = True) -> None:
         super().__init__(
             bearerFormat="JWT",
-            scheme_name="Cognito access token",
+            scheme_name="CognitoAccessToken",
             description="An access token of the user pool.",
             auto_error=auto_error,
         )
@@ -46,7 +46,7 @@ class JWTBearer(HTTPBearer):
         token = bearer_token(request.scope)
         if token is None:
             if self.auto_error:
-                raise NotSignedIn("this route takes a Bearer token only")
+                raise TokenAbsent
             return None
         identity = require_scopes(identity_of(request), self._scopes)
         header, claims, _ = token.split(".")

@@ -25,5 +25,8 @@ def is_same_origin(request: HTTPConnection, base_url: str) -> bool:
     sender = request.headers.get("origin") or request.headers.get("referer")
     if not sender:
         return True
-    ours, theirs = urlsplit(base_url), urlsplit(sender)
+    try:
+        ours, theirs = urlsplit(base_url), urlsplit(sender)
+    except ValueError:
+        return False
     return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)

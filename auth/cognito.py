@@ -1,79 +1,31 @@
-"""Access tokens of AWS Cognito: a strict verifier over `cryptography`, and its cache of verified tokens."""
+"""AWS Cognito: a pool's issuers and their keys, the verifier of its access tokens, and the tokens verified lately."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from hashlib import sha256
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Literal
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.hashes import SHA256
-from msgspec import Meta, Struct, ValidationError, field
-from msgspec.json import Decoder
 
-from auth.errors import (
-    AuthError,
-    BadSignature,
-    ClaimMalformed,
-    ClaimMissing,
-    TokenExpired,
-    TokenInvalid,
-    TokenMalformed,
-    TokenNotYetValid,
-    UnknownKey,
-    WrongAlgorithm,
-    WrongAudience,
-    WrongClient,
-    WrongIssuer,
-    WrongTokenUse,
-    WrongType,
-)
+from auth.access_token import Rules, check_signature, read_claims_and_signature, read_kid, refusal
+from auth.errors import AuthError, TokenMalformed, UnknownKey, WrongIssuer
 from auth.identity import Identity
-from auth.jwk import rsa_key, unbase64url
+from auth.jwk import rsa_key
 from auth.jwks import JwksCache
 from auth.settings import Settings
 
 TOKEN_BYTES = 16 * 1024
-TOKEN_TYPES = ("jwt", "at+jwt")  # RFC 7519 section 5.1, RFC 9068 section 2.1
 REMEMBERED_SECONDS = 300.0
 REMEMBERED_TOKENS = 4096
 REMEMBERED_HEADERS = 64
 
-_RS256 = PKCS1v15(), Prehashed(SHA256())
-_Remembered = tuple[float, float, JwksCache[RSAPublicKey], str, RSAPublicKey, Identity]
-_Text = Annotated[str, Meta(min_length=1)]
-_Date = Annotated[float, Meta(ge=0, le=253402300799)]  # RFC 7519 section 2 (NumericDate), up to the year 9999
-
-
-class _Claims(Struct, frozen=True, kw_only=True, gc=False):
-    """The claims looked at, each of its type (docs.aws.amazon.com/cognito, "Understanding the access token").
-
-    A default stands for a claim that is absent; all others are ignored. The last of two of one name counts (RFC 7519
-    section 4).
-    """
-
-    iss: _Text = ""
-    token_use: _Text = ""
-    exp: _Date | None = None
-    nbf: _Date = 0.0
-    iat: _Date = 0.0
-    sub: _Text = ""
-    client_id: _Text = ""
-    username: _Text = ""
-    scope: str = ""
-    groups: tuple[str, ...] = field(default=(), name="cognito:groups")
-    aud: str | list[str] | None = None
-    name: object = None
-    email: object = None
+_Remembered = tuple[float, float, JwksCache[RSAPublicKey], int, Identity]
 
 
 class CognitoVerifier:
-    """Token in, identity out. Every check is made, and none has a default.
+    """Token in, identity out. What is checked has no default.
 
     Args:
         key_sets: the issuers accepted, each with its keys.
@@ -94,10 +46,9 @@ class CognitoVerifier:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.key_sets = dict(key_sets)
-        self._client_ids = frozenset(client_ids)
-        self._audiences = frozenset(audiences)
-        self._token_use = token_use
-        self._leeway = leeway
+        self._rules = Rules(
+            client_ids=frozenset(client_ids), audiences=frozenset(audiences), token_use=token_use, leeway=leeway
+        )
         self._now = now
         self._kids: dict[bytes, str] = {}
         self._young: dict[bytes, _Remembered] = {}
@@ -139,68 +90,29 @@ class CognitoVerifier:
         fingerprint = digest + signature
         remembered = self._young.get(fingerprint) or self._old.get(fingerprint)
         if remembered is not None:
-            since, until, keys, kid, key, identity = remembered
-            if since <= now < until and keys.get(kid) is key:
+            since, until, keys, revision, identity = remembered
+            if since <= now < until and keys.revision == revision:
                 return identity
         header, _, payload = signed.partition(b".")
-        kid = self._kids.get(header) or _kid(header)
-        claims = _claims(payload)
+        kid = self._kids.get(header) or read_kid(header)
+        claims, octets = read_claims_and_signature(token, payload, signature)
         issuer_keys = self.key_sets.get(claims.iss)
         if issuer_keys is None:
-            raise _refusal(WrongIssuer, "iss", claims.iss, self.key_sets)
-        held = issuer_keys.get(kid)
-        if held is None:
+            raise refusal(WrongIssuer, "iss", claims.iss, self.key_sets)
+        key = issuer_keys.get(kid)
+        if key is None:
             raise _KeyNotHeld(issuer_keys, kid)
-        try:
-            held.verify(unbase64url(signature), digest, *_RS256)
-        except ValueError:
-            raise TokenMalformed("the signature is not canonical base64url") from None
-        except InvalidSignature:
-            raise BadSignature(f"it is not by the key {kid!r} of {claims.iss}") from None
-        identity = self._identity(claims, now)
-        until = min(identity.expires_at + self._leeway, now + REMEMBERED_SECONDS)
-        self._remember(header, fingerprint, (now, until, issuer_keys, kid, held, identity))
-        return identity
-
-    def _identity(self, claims: _Claims, now: float) -> Identity:
-        """Whom the claims of a token with a good signature name, if it is an access token for us and for now."""
-        latest = now + self._leeway
-        if claims.token_use != self._token_use:
-            raise _refusal(WrongTokenUse, "token_use", claims.token_use, [self._token_use])
-        if claims.exp is None:
-            raise ClaimMissing("exp is missing")
-        if now >= claims.exp + self._leeway:  # RFC 7519 section 4.1.4: on or after
-            raise TokenExpired("exp", actual=claims.exp, expected=f"later than {now - self._leeway:.0f}")
-        if claims.nbf > latest:
-            raise TokenNotYetValid("nbf", actual=claims.nbf, expected=f"at most {latest:.0f}")
-        if claims.iat > latest:
-            raise TokenNotYetValid("iat", actual=claims.iat, expected=f"at most {latest:.0f}")
-        if claims.client_id not in self._client_ids:
-            raise _refusal(WrongClient, "client_id", claims.client_id, self._client_ids)
-        if self._audiences and claims.aud is not None:
-            audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
-            if self._audiences.isdisjoint(audiences):
-                raise WrongAudience("aud", actual=claims.aud, expected=sorted(self._audiences))
-        if not claims.sub:
-            raise ClaimMissing("sub is missing")
-        return Identity(
-            username=claims.username or claims.client_id,
-            issuer=claims.iss,
-            subject=claims.sub,
-            kind="person" if claims.username else "program",
-            expires_at=int(claims.exp),
-            name=claims.name if isinstance(claims.name, str) else None,
-            email=claims.email if isinstance(claims.email, str) else None,
-            scopes=tuple(claims.scope.split()),
-            groups=claims.groups,
-        )
-
-    def _remember(self, header: bytes, fingerprint: bytes, verified: _Remembered) -> None:
-        if len(self._young) >= REMEMBERED_TOKENS:
-            self._young, self._old = {}, self._young
-        self._young[fingerprint] = verified
+        check_signature(octets, digest, key)
+        identity = self._rules.identity(claims, now)
         if len(self._kids) < REMEMBERED_HEADERS:
-            self._kids[header] = verified[3]
+            self._kids[header] = kid
+        if len(self._young) >= REMEMBERED_TOKENS:  # two generations: the full one takes the place of the old
+            self._young, self._old = {}, self._young
+        until = now + REMEMBERED_SECONDS
+        if (ends := identity.expires_at + self._rules.leeway) < until:
+            until = ends
+        self._young[fingerprint] = now, until, issuer_keys, issuer_keys.revision, identity
+        return identity
 
 
 class _KeyNotHeld(UnknownKey):
@@ -210,61 +122,10 @@ class _KeyNotHeld(UnknownKey):
         self.kid = kid
 
 
-def _claims(payload: bytes) -> _Claims:
-    try:
-        return _decoded(str(unbase64url(payload), "utf-8"))
-    except ValidationError as error:
-        raise ClaimMalformed(str(error)) from None
-    except (ValueError, RecursionError):
-        raise TokenMalformed("the payload is not canonical base64url of a JSON object") from None
-
-
-def _kid(header: bytes) -> str:
-    """The `kid` of a header in which all is as it must be (RFC 7515 section 4)."""
-    try:
-        members = _HEADER.decode(str(unbase64url(header), "utf-8"))
-    except (ValueError, RecursionError):
-        raise TokenMalformed("the header is not canonical base64url of JSON without duplicate members") from None
-    if not isinstance(members, dict):
-        raise TokenMalformed("header", actual=type(members).__name__, expected="an object")
-    if "crit" in members:
-        raise TokenMalformed("crit asks for an extension that is not understood here")
-    alg, typ, kid = (members.get(name, default) for name, default in (("alg", ""), ("typ", "JWT"), ("kid", "")))
-    if alg != "RS256":
-        raise WrongAlgorithm("alg", actual=_shown(alg), expected="RS256")
-    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in TOKEN_TYPES:
-        raise WrongType("typ", actual=_shown(typ), expected=TOKEN_TYPES)
-    if not isinstance(kid, str) or not kid:
-        raise TokenMalformed("kid", actual=_shown(kid), expected="a non-empty string")
-    return kid
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError
-    return members
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else type(value).__name__
-
-
-def _refusal(leaf: type[TokenInvalid], name: str, actual: str, expected: Collection[str]) -> TokenInvalid:
-    return leaf(name, actual=actual, expected=sorted(expected)) if actual else ClaimMissing(f"{name} is missing")
-
-
-_decoded = Decoder(_Claims).decode
-_HEADER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
-
-
 def pool_issuers(region: str, pool_id: str) -> tuple[str, str]:
-    """The two issuers that a user pool is documented to have, of which it uses one (API_IssuerConfigurationType)."""
-    return tuple(f"https://{name}.{region}.amazonaws.com/{pool_id}" for name in ("cognito-idp", "issuer-cognito-idp"))
+    """The two issuers that a pool is documented to have; it uses one (API reference, IssuerConfigurationType)."""
+    place = f"{region}.amazonaws.com/{pool_id}"
+    return f"https://cognito-idp.{place}", f"https://issuer-cognito-idp.{place}"
 
 
 def cognito_verifier(
@@ -274,18 +135,15 @@ def cognito_verifier(
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> CognitoVerifier | None:
-    """The verifier that the settings describe, None where they name no app client. Nothing is fetched yet."""
+    """The verifier that the settings describe, None where they name no app client. Fetches nothing yet."""
     if not settings.has_cognito:
         return None
-    issuers = (
-        (settings.cognito_issuer,)
-        if settings.cognito_issuer
-        else pool_issuers(settings.cognito_region, settings.cognito_pool_id)
-    )
-    urls = [settings.cognito_jwks_url or f"{issuer}/.well-known/jwks.json" for issuer in issuers]
-    sets = {url: JwksCache(url, fetch=fetch, parse=rsa_key, now=monotonic) for url in urls}
+    pool = pool_issuers(settings.cognito_region, settings.cognito_pool_id)
+    issuers = (settings.cognito_issuer,) if settings.cognito_issuer else pool
+    urls = {issuer: settings.cognito_jwks_url or f"{issuer}/.well-known/jwks.json" for issuer in issuers}
+    sets = {url: JwksCache(url, fetch=fetch, parse=rsa_key, now=monotonic) for url in urls.values()}
     return CognitoVerifier(
-        key_sets={issuer: sets[url] for issuer, url in zip(issuers, urls, strict=True)},
+        key_sets={issuer: sets[url] for issuer, url in urls.items()},
         client_ids=settings.cognito_client_ids,
         audiences=settings.api_audience,
         token_use="access",  # noqa: S106 - the claim's value

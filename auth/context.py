@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from auth.answers import Answers
 from auth.cognito import CognitoVerifier, cognito_verifier
@@ -23,15 +23,18 @@ from auth.edge import PublicAddress
 from auth.errors import AuthError
 from auth.fetch import fetch_json
 from auth.gate import Authentication, Gate
+from auth.lingering import LingeringClose
 from auth.local_cognito import LocalCognito
 from auth.local_provider import LocalProvider
 from auth.pages import Pages
 from auth.providers import Provider
+from auth.redis_revocations import RedisRevocations
 from auth.revocations import MemoryRevocations
 from auth.session import SessionCookie, Sessions
 from auth.settings import Settings, SettingsError
 
 START_SECONDS = 0.1
+SHARE_SECONDS = 2.0
 
 
 class Auth:
@@ -62,7 +65,9 @@ class Auth:
             self.local.routes += pool.routes
             settings = self.settings = settings.model_copy(update=pool.settings)
 
-        self.sessions = Sessions(settings, {p.name: p for p in configured}, MemoryRevocations(now=now), now=now)
+        self.shared = _shared_revocations(settings, now)
+        self.revocations = self.shared or MemoryRevocations(now=now)
+        self.sessions = Sessions(settings, {p.name: p for p in configured}, self.revocations, now=now)
         oauth = OAuth()
         self.providers = {
             config.name: Provider(
@@ -89,6 +94,7 @@ class Auth:
         )
         app.add_middleware(SessionCookie, settings=self.settings)
         app.add_middleware(PublicAddress, settings=self.settings)
+        app.add_middleware(LingeringClose)
 
         async def refused(request: Request, error: Exception) -> Response:
             assert isinstance(error, AuthError)
@@ -105,25 +111,34 @@ class Auth:
         app.add_exception_handler(HTTPException, unanswered)
         app.add_exception_handler(Exception, faulty)
 
-    def gate(self, app: ASGIApp) -> Gate:
-        """`app`, answering callers with an identity only."""
+    def gate(self, app: ASGIApp, *, farewell: Callable[[Scope], bytes | None]) -> Gate:
+        """`app`, answering callers with an identity only, and streaming as long as `farewell` has nothing to say."""
         return Gate(
             app,
             answers=self.answers,
             sessions=self.sessions,
             verifier=self.verifier,
             scopes=self.settings.api_scopes,
+            farewell=farewell,
         )
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        """Keep providers' metadata and keys fresh while the app serves; nothing here delays or fails the start."""
+        """Keep providers' metadata and keys fresh while the app serves, and share revocations.
+
+        Nothing here fails the start, and only what was signed out elsewhere is waited for, `SHARE_SECONDS` at most.
+        """
         keepers = [provider.run for provider in self.providers.values()]
         if self.verifier:
             keepers += [keys.run for keys in set(self.verifier.key_sets.values())]
         tasks = [asyncio.create_task(_once_listening(keeper)) for keeper in keepers]
+        if self.shared:
+            tasks.append(asyncio.create_task(self.shared.run()))
+            await self.shared.settled(SHARE_SECONDS)
         try:
             yield
+            if self.shared:
+                await self.shared.settled(SHARE_SECONDS)  # the last sign-outs go out
         finally:
             for task in tasks:
                 task.cancel()
@@ -134,6 +149,8 @@ class Auth:
         """What fails just now, one line each, and whether anybody can come in all the same."""
         problems = [f"{provider.name}: {provider.problem}" for provider in self.providers.values() if provider.problem]
         ready = any(provider.ready for provider in self.providers.values())
+        if self.shared and self.shared.problem:
+            problems.append(f"redis: {self.shared.problem}")
         if self.verifier:
             key_sets = set(self.verifier.key_sets.values())
             problems += [f"cognito: {keys.problem}" for keys in key_sets if keys.problem]
@@ -150,6 +167,14 @@ class Auth:
             "bearer_methods_supported": ["header"],
             **scopes,
         }
+
+
+def _shared_revocations(settings: Settings, now: Callable[[], float]) -> RedisRevocations | None:
+    url = settings.redis_url.get_secret_value()
+    try:
+        return RedisRevocations(url, name=settings.base_url, now=now) if url else None
+    except ValueError:
+        raise SettingsError(["REDIS_URL is no address such as redis://:password@redis.example.com:6379/0."]) from None
 
 
 async def _once_listening(keeper: Callable[[], Awaitable[None]]) -> None:

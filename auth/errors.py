@@ -79,6 +79,13 @@ class SessionUnchecked(AuthError):
 # -- Bearer tokens (RFC 6750 section 3.1) -----------------------------------------------------------------------------
 
 
+class TokenAbsent(AuthError):
+    """No Bearer token came to a route that takes nothing else, whoever is signed in."""
+
+    title = "For programs"
+    sentence = "This address is for programs: it takes a Bearer token and nothing else."
+
+
 class BearerError(AuthError):
     """A fault of the Bearer credentials. `code` is the RFC 6750 error code."""
 
@@ -156,6 +163,14 @@ class ClaimMissing(TokenInvalid):
 
 class ClaimMalformed(TokenInvalid):
     sentence = "The token has a claim of the wrong type."
+
+
+class ClaimForbidden(TokenInvalid):
+    sentence = "The token has a claim that a token of this use must not have."
+
+
+class TokenReplayed(TokenInvalid):
+    sentence = "The token was used before."
 
 
 class TokenExpired(TokenInvalid):

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.answers import Answers
-from auth.browser import is_same_origin
+from auth.browser import is_page_load, is_same_origin
 from auth.cognito import CognitoVerifier
 from auth.errors import AuthError, BearerMalformed, BearerRefused, NotSignedIn, ScopeTooNarrow
 from auth.identity import Identity, identity_of
@@ -63,7 +63,11 @@ class Authentication:
 
 
 class Gate:
-    """ASGI middleware: nothing behind it answers without an identity, and a stream ends when its identity does."""
+    """ASGI middleware: nothing behind it answers without an identity, and a stream ends when its identity does.
+
+    Args:
+        farewell: asked every `CHECK_SECONDS` while an answer is streamed: what to end it with, None to let it go on.
+    """
 
     def __init__(
         self,
@@ -73,9 +77,11 @@ class Gate:
         sessions: Sessions,
         verifier: CognitoVerifier | None,
         scopes: tuple[str, ...],
+        farewell: Callable[[Scope], bytes | None] = lambda scope: None,
     ) -> None:
         self._app = app
         self._answers = answers
+        self._farewell = farewell
         self._sessions = sessions
         self._verifier = verifier
         self._scopes = scopes
@@ -92,7 +98,8 @@ class Gate:
             else:
                 await self._answers.to(error, scope)(scope, receive, send)
             return
-        await _Watched(receive, send, lambda: self._stands(scope, identity)).run(self._app, scope)
+        watched = _Watched(receive, send, lambda: self._stands(scope, identity), lambda: self._farewell(scope))
+        await watched.run(self._app, scope)
 
     def _stands(self, scope: Scope, identity: Identity) -> Callable[[], bool]:
         if identity.session_id is not None:
@@ -107,10 +114,17 @@ class _Watched:
     """One exchange behind the gate. An open-ended answer is looked after while it runs; once its identity has ended the
     app behind is told that the client is gone, and the client that the answer is complete."""
 
-    def __init__(self, receive: Receive, send: Send, stands: Callable[[], Callable[[], bool]]) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        stands: Callable[[], Callable[[], bool]],
+        farewell: Callable[[], bytes | None],
+    ) -> None:
         self._receive = receive
         self._send = send
         self._stands = stands
+        self._farewell = farewell
         self._body_read = False
         self._started = False
         self._finished = False
@@ -159,24 +173,28 @@ class _Watched:
         def look() -> None:
             if self._finished:
                 return
-            if stands():
+            last_words = self._farewell() if stands() else b""
+            if last_words is None:
                 self._look_again(stands)
             else:
                 self._cut.set()
-                self._ending = asyncio.create_task(self._end())
+                self._ending = asyncio.create_task(self._end(last_words))
 
         self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, look)
 
-    async def _end(self) -> None:
+    async def _end(self, last_words: bytes) -> None:
         if self._started and not self._finished:
             self._finished = True
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._send({"type": "http.response.body", "body": last_words, "more_body": False})
 
 
 def _keep_private(headers: MutableHeaders) -> None:
     """What only somebody with an identity may see is nothing for a shared cache (RFC 9111 section 5.2.2)."""
-    held = headers.get("cache-control")
-    headers["Cache-Control"] = held.replace("public", "private") if held else "no-store"
+    held = [directive.strip() for directive in headers.get("cache-control", "no-store").split(",")]
+    kept = [directive for directive in held if directive.lower() != "public"]
+    if not {"no-store", "private"}.intersection(directive.lower() for directive in kept):
+        kept.append("private")
+    headers["Cache-Control"] = ", ".join(kept)
 
 
 def bearer_token(scope: Scope) -> str | None:
@@ -190,13 +208,12 @@ def bearer_token(scope: Scope) -> str | None:
         return None
     if len(found) > 1:
         raise BearerMalformed(f"{len(found)} Authorization headers")
-    scheme, _, token = found[0].partition(b" ")
+    scheme, *tokens = found[0].split() or [b""]
     if scheme.lower() != b"bearer":
         return None
-    token = token.strip(b" ")
-    if not token or b" " in token or b"," in token:
+    if len(tokens) != 1 or b"," in tokens[0] or b"\t" in found[0]:
         raise BearerMalformed("no single token after Bearer")
-    return str(token, "latin-1")
+    return str(tokens[0], "latin-1")
 
 
 def require_scopes(identity: Identity, scopes: tuple[str, ...]) -> Identity:
@@ -223,6 +240,6 @@ def _is_own(scope: Scope, base_url: str) -> bool:
     """A cookie counts for this app's own pages and for links followed to it; not for what another site's page fetches
     or posts here, sibling domains included, which SameSite=Lax lets through."""
     request: HTTPConnection[Any] = HTTPConnection(scope)
-    if scope.get("method") in ("GET", "HEAD") and request.headers.get("sec-fetch-mode") == "navigate":
-        return True
-    return is_same_origin(request, base_url)
+    tells = {"sec-fetch-site", "origin"}.intersection(request.headers)
+    followed_link = is_page_load(scope) and ("sec-fetch-mode" in request.headers or not tells)
+    return followed_link or is_same_origin(request, base_url)

@@ -70,32 +70,63 @@ async def verify_id_token(
     Raises:
         TokenInvalid: the leaf names the check. KeysUnavailable: the provider's keys cannot be had.
     """
-    if not isinstance(token, str) or len(token) > TOKEN_BYTES:
-        raise TokenMalformed("the ID token is missing, no text, or larger than 16 KB")
-    header = _header(token)
-    accepted = tuple(name for name in algorithms if name in ALGORITHMS)
-    algorithm = header.get("alg")
-    if algorithm not in accepted:  # 3.1.3.7 (7)
-        raise WrongAlgorithm("alg", actual=algorithm, expected=accepted)
-    claims = await _verified_claims(token, header, keys, accepted)
-
-    if claims.get("iss") != issuer:  # 3.1.3.7 (2)
-        raise WrongIssuer("iss", actual=claims.get("iss"), expected=issuer)
-    _check_audience(claims, client_id)
-    _check_times(claims, now())
+    header, claims = await signed_claims(token, keys=keys, algorithms=algorithms)
+    check_origin(claims, issuer=issuer, client_id=client_id, now=now())
     if not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):  # 3.1.3.7 (11)
         raise WrongNonce("nonce does not match the one sent")
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isascii():  # 2
-        raise ClaimMalformed("sub", actual=subject, expected="a non-empty ASCII string of at most 255 characters")
+    check_subject(claims.get("sub"))
     if "at_hash" in claims:  # 3.1.3.8
-        expected = half_hash(access_token, str(algorithm))
+        expected = half_hash(access_token, header["alg"])
         if not hmac.compare_digest(str(claims["at_hash"]).encode(), expected.encode()):
             raise WrongHash("at_hash does not match the access token")
     return claims
 
 
-def _header(token: str) -> Mapping[str, Any]:
+async def signed_claims(
+    token: object, *, keys: JwksCache[Key], algorithms: tuple[str, ...]
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Header and claims of a token that the provider signed; nothing but the signature is checked.
+
+    Raises:
+        TokenInvalid, KeysUnavailable.
+    """
+    if not isinstance(token, str) or len(token) > TOKEN_BYTES:
+        raise TokenMalformed("the token is missing, no text, or larger than 16 KB")
+    header = token_header(token)
+    accepted = tuple(name for name in algorithms if name in ALGORITHMS)
+    if header.get("alg") not in accepted:  # 3.1.3.7 (7)
+        raise WrongAlgorithm("alg", actual=header.get("alg"), expected=accepted)
+    return header, await _verified_claims(token, header, keys, accepted)
+
+
+def check_origin(claims: Mapping[str, Any], *, issuer: str, client_id: str, now: float) -> None:
+    """By whom, for whom and when the token was issued.
+
+    Raises:
+        TokenInvalid: the leaf names the check.
+    """
+    if claims.get("iss") != issuer:  # 3.1.3.7 (2)
+        raise WrongIssuer("iss", actual=claims.get("iss"), expected=issuer)
+    _check_audience(claims, client_id)
+    _check_times(claims, now)
+
+
+def check_subject(subject: object) -> None:
+    """OpenID Connect Core 2.
+
+    Raises:
+        ClaimMalformed.
+    """
+    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isascii():
+        raise ClaimMalformed("sub", actual=subject, expected="a non-empty ASCII string of at most 255 characters")
+
+
+def token_header(token: str) -> Mapping[str, Any]:
+    """The JOSE header, which nothing vouches for yet.
+
+    Raises:
+        TokenMalformed.
+    """
     try:
         return jws.extract_compact(token.encode()).headers()
     except (JoseError, ValueError, TypeError, RecursionError) as error:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from string import ascii_letters, digits
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-_ALPHABET = f"{ascii_letters}{digits}-_".encode()
-_ONLY_ALPHABET = bytes(octet if octet in _ALPHABET else ord("!") for octet in range(256))
-_base64url = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64")).validator.validate_json
+decode_base64 = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64")).validator.validate_json
+"""The octets of a JSON string in base64url: three times as fast as binascii, spare bits have to be zero (RFC 4648
+section 3.5), but `+`, `/`, `=` and JSON's own escapes are taken too: see `is_base64url`."""
 
 
-def unbase64url(text: bytes) -> bytes:
-    """The octets of canonical base64url (RFC 7515 section 2): no padding, no white space, spare bits zero.
+def is_base64url(text: str) -> bool:
+    """False for the characters that base64url does not have (RFC 7515 section 2) and `decode_base64` takes."""
+    return not ("+" in text or "/" in text or "=" in text or "\\" in text)
+
+
+def unbase64url(text: str) -> bytes:
+    """The octets of canonical base64url: no padding, no white space, no spare bit set.
 
     Raises:
         ValueError.
     """
-    # pydantic decodes JSON strings, three times as fast as binascii, and is lenient about `+`, `/`, `=` and escapes:
-    # all of these become "!", which it takes for nothing.
-    return _base64url(b'"%b"' % text.translate(_ONLY_ALPHABET))  # type: ignore[no-any-return]
+    if not is_base64url(text):
+        raise ValueError("not base64url")
+    return decode_base64(f'"{text}"')  # type: ignore[no-any-return]
 
 
 class JWK(BaseModel):
@@ -43,7 +47,7 @@ def rsa_key(jwk: Mapping[str, Any]) -> tuple[str, RSAPublicKey] | None:
     """`(kid, key)` of a JWK, None where it is not for RS256 signatures, shorter than 2048 bits or malformed."""
     try:
         described = JWK.model_validate(jwk)
-        n, e = (int.from_bytes(unbase64url(text.encode())) for text in (described.n, described.e))
+        n, e = (int.from_bytes(unbase64url(text)) for text in (described.n, described.e))
         key = RSAPublicNumbers(e, n).public_key()
     except ValueError:
         return None

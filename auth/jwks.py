@@ -39,6 +39,9 @@ class JwksCache(Generic[K]):
         fetch: the JSON object at an address; raises `FetchFailed`.
         parse: `(kid, key)` of one JWK, or None where it is not for us; raises nothing.
         now: seconds, on a clock that is never set back.
+
+    Attributes:
+        revision: another number after a key has left. What was verified under an earlier one is to be verified anew.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class JwksCache(Generic[K]):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url
+        self.revision = 0
         self._fetch = fetch
         self._parse = parse
         self._now = now
@@ -143,17 +147,21 @@ class JwksCache(Generic[K]):
         await asyncio.shield(self._flight)  # whoever stops waiting takes the fetch from nobody else
 
     async def _refresh(self) -> None:
+        before = self._keys
         try:
             self._keys = await self._fetched()
         except Exception as error:  # whatever it is, those who wait and the loop go on
             self._failures += 1
             self._due = self._now() + min(2.0 ** (self._failures - 1), LONGEST_PAUSE)
             self._fault = str(error) if isinstance(error, FetchFailed) else f"cannot be used: {error!r}"
+            self._keys = self.keys
         else:
             self._failures = 0
             self._due = self._now() + REFRESH
             self._usable_until = self._now() + USABLE
             self._fault = None
+        if any(self._keys.get(kid) != key for kid, key in before.items()):
+            self.revision += 1
 
     async def _fetched(self) -> Mapping[str, K]:
         try:
@@ -164,7 +172,4 @@ class JwksCache(Generic[K]):
         keys = dict(found for found in parsed if found is not None)
         if not keys:
             raise FetchFailed("holds no usable key")
-        # A key that stays keeps its object, so what was verified with it stays verified.
-        return MappingProxyType(
-            {kid: held if (held := self._keys.get(kid)) == key else key for kid, key in keys.items()}
-        )
+        return MappingProxyType(keys)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from auth.admission import admit
+from auth.backchannel import backchannel_routes
 from auth.browser import is_same_origin
 from auth.context import Auth
 from auth.errors import CallbackMalformed, SignOutUnknown, UnknownProvider
@@ -42,7 +43,7 @@ def safe_next(value: str | None, prefix: str = "") -> str:
 
 
 def login_routes(auth: Auth) -> APIRouter:
-    """`/login`, `/auth`, `/auth/{provider}` and `/logout`."""
+    """`/login`, `/auth`, `/auth/{provider}` and what is below it, and `/logout`."""
     settings, providers, sessions, pages = auth.settings, auth.providers, auth.sessions, auth.pages
     router = APIRouter(include_in_schema=False)
     base = settings.base_url
@@ -126,4 +127,5 @@ def login_routes(auth: Auth) -> APIRouter:
             raise SignOutUnknown("state does not match the one sent to the end-session endpoint")
         return go("/")
 
+    router.include_router(backchannel_routes(auth))
     return router

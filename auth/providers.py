@@ -24,8 +24,9 @@ from auth.errors import (
     TokenResponseInvalid,
 )
 from auth.fetch import FetchFailed, fetch_json
-from auth.id_token import signing_key, verify_id_token
+from auth.id_token import signing_key, token_header, verify_id_token
 from auth.jwks import JwksCache
+from auth.logout_token import Logout, verify_logout_token
 from auth.session import BegunSignIn
 from auth.settings import ProviderSettings, is_http_url, is_loopback
 
@@ -75,6 +76,7 @@ class Provider:
         self._now = now
         self._metadata: Metadata | None = None
         self._keys: JwksCache[Key] | None = None
+        self._signs_with: str | None = None
         self._asking = asyncio.Lock()
         self._asked = float("-inf")
         self._url = f"{config.issuer.rstrip('/')}/.well-known/openid-configuration"
@@ -101,7 +103,8 @@ class Provider:
             while True:
                 known = self._keys
                 try:
-                    await self._discover()
+                    async with self._asking:
+                        await self._discover()
                 except ProviderUnavailable:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, RETRY_SECONDS[1])
@@ -228,6 +231,7 @@ class Provider:
                     algorithms=metadata.id_token_signing_alg_values_supported,
                     now=self._now,
                 )
+                self._signs_with = str(token_header(token["id_token"])["alg"])
                 if metadata.userinfo_endpoint and not ("name" in claims and "email" in claims):
                     claims = {**await self._userinfo(token, claims["sub"]), **claims}
                 return claims
@@ -245,6 +249,25 @@ class Provider:
         if claims.get("sub") != subject:  # OpenID Connect Core 5.3.2
             raise TokenResponseInvalid("userinfo's sub", actual=claims.get("sub"), expected=subject)
         return claims
+
+    async def verify_logout(self, token: str) -> Logout:
+        """What the provider says is over, from its logout token.
+
+        Raises:
+            ProviderUnavailable, TokenInvalid, KeysUnavailable.
+        """
+        metadata = await self.metadata()
+        assert self._keys is not None
+        # Back-Channel Logout 1.0 section 2.6 (3): the algorithm that its ID tokens for us have, where one was seen.
+        algorithms = (self._signs_with,) if self._signs_with else metadata.id_token_signing_alg_values_supported
+        return await verify_logout_token(
+            token,
+            keys=self._keys,
+            issuer=self.issuer,
+            client_id=self.client_id,
+            algorithms=algorithms,
+            now=self._now,
+        )
 
     def end_session_url(self, post_logout_redirect_uri: str, state: str) -> str | None:
         """Where the person can sign out of the provider too (RP-Initiated Logout 1.0 section 2), None if nowhere."""

@@ -126,7 +126,10 @@ class RedisRevocations(MemoryRevocations):
         while True:
             try:
                 async with self._client() as redis, redis.pubsub() as channel:
-                    await self._subscribe(channel)  # first, so that nothing falls between reading and listening
+                    # Listening begins before reading does, so that nothing falls between the two.
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await channel.subscribe(self._name)
+                        await channel.get_message(timeout=None)
                     await self._compare(redis)
                     self._report(None)
                     pause = PAUSES[0]
@@ -143,7 +146,7 @@ class RedisRevocations(MemoryRevocations):
             self._url,
             decode_responses=True,
             encoding_errors="replace",
-            socket_timeout=ANSWER_SECONDS,
+            socket_timeout=None,  # it swallows a cancellation now and then (asyncio.wait_for of Python 3.11)
             socket_connect_timeout=ANSWER_SECONDS,
             retry=Retry(NoBackoff(), 0),  # a lost connection is a gap in what was heard: `run` begins anew
         )
@@ -153,40 +156,36 @@ class RedisRevocations(MemoryRevocations):
         while faults is not None:
             first = faults.exceptions[0]
             faults = first if isinstance(first, BaseExceptionGroup) else None
-            fault = f"{type(first).__name__}: {str(first)[:200]}"
+            fault = f"{type(first).__name__}: {str(first)[:200] or 'no answer'}"
         if fault != self._fault:
             log.log(logging.WARNING if fault else logging.INFO, "Redis: %s", fault or "sign-outs are shared")
         self._fault = fault
 
-    async def _subscribe(self, channel: PubSub) -> None:
-        await channel.subscribe(self._name)
-        if await channel.get_message(timeout=ANSWER_SECONDS) is None:
-            raise TimeoutError("no answer to SUBSCRIBE")
-
     async def _compare(self, redis: Redis) -> None:
         """Learn every fact there is, and get ready to send those that are missing."""
-        await redis.zremrangebyscore(self._name, "-inf", self._now())
-        held = set()
-        async for fact, until in redis.zscan_iter(self._name, count=BATCH):
-            held.add(fact)
-            self._learn(fact, until)
-        seconds, microseconds = await redis.time()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await redis.zremrangebyscore(self._name, "-inf", self._now())
+            seconds, microseconds = await redis.time()
         self._skew = self._now() - seconds - microseconds / 1e6
+        held: set[str] = set()
+        cursor = None
+        while cursor != 0:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                cursor, page = await redis.zscan(self._name, cursor or 0, count=BATCH)
+            for fact, until in page:
+                held.add(str(fact))
+                self._learn(str(fact), float(until))
         self._loaded = True
-        self._unsent = {
-            fact: until
-            for key, (_, until) in self._ended.items()
-            if until > self._now() and (fact := self._fact(key)) not in held
-        }
+        known = {self._fact(key): until for key, (_, until) in self._ended.items() if until > self._now()}
+        self._unsent = {fact: until for fact, until in known.items() if fact not in held}
 
     async def _send(self, redis: Redis) -> None:
         while True:
             while batch := dict(itertools.islice(self._unsent.items(), BATCH)):
-                async with redis.pipeline(transaction=True) as step:
+                async with asyncio.timeout(ANSWER_SECONDS), redis.pipeline(transaction=True) as step:
+                    known = (until for _, until in self._ended.values())
                     step.zadd(self._name, batch)
-                    step.expireat(
-                        self._name, math.ceil(max(*batch.values(), *(until for _, until in self._ended.values())))
-                    )
+                    step.expireat(self._name, math.ceil(max(*batch.values(), *known)))
                     step.publish(self._name, json.dumps(batch))
                     await step.execute()
                 for fact in batch:
@@ -203,10 +202,9 @@ class RedisRevocations(MemoryRevocations):
         while True:
             message = await channel.get_message(timeout=QUIET_SECONDS)
             if message is None:
-                await channel.ping()
-                message = await channel.get_message(timeout=ANSWER_SECONDS)
-            if message is None:
-                raise TimeoutError("no answer to PING")
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await channel.ping()
+                    message = await channel.get_message(timeout=None)
             if message["type"] == "message":
                 with suppress(ValidationError):
                     for fact, until in _FACTS.validate_json(message["data"]).items():

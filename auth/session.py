@@ -282,6 +282,16 @@ class Sessions:
         self._revocations.revoke(key, at=now, until=now + self._lifetime)
         return person
 
+    def end_at_provider(self, issuer: str, *, subject: str | None, sid: str | None) -> None:
+        """End what the provider says is over: the session `sid`, or without one every session of `subject`.
+
+        With both, the sessions of `subject` that came without a `sid` end too, for one of them may be meant.
+        """
+        person = f"{issuer}#{subject}"
+        keys = {person} if sid is None else {_sid_key(issuer, _short_hash(sid)), _no_sid_key(person)}
+        for key in keys:
+            self._revocations.revoke(key, until=self._now() + self._lifetime)
+
     def _identity(self, person: Person) -> Identity:
         return Identity(
             username=person.subject,
@@ -297,8 +307,16 @@ class Sessions:
 
 
 def _keys(identity: Identity, sid: str | None) -> tuple[str, ...]:
-    own = (identity.session_id or "", identity.identity)
-    return (*own, f"{identity.issuer}#sid#{sid}") if sid else own
+    third = _sid_key(identity.issuer, sid) if sid else _no_sid_key(identity.identity)
+    return identity.session_id or "", identity.identity, third
+
+
+def _sid_key(issuer: str, short_hash: str) -> str:
+    return f"sid {issuer} {short_hash}"
+
+
+def _no_sid_key(person: str) -> str:
+    return f"no sid {person}"
 
 
 def _fingerprint(settings: Settings, provider: ProviderSettings) -> str:

@@ -274,6 +274,7 @@ class Settings(BaseSettings):
             "cookie_samesite",
             "public_url",
         )
+        wrong(self.metrics, "METRICS=true: there are no metrics yet. Leave it at false.", "metrics")
         found += self._cognito_problems(unread)
         return found
 

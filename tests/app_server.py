@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import json
+import re
 import socket
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 import uvicorn
@@ -29,7 +31,7 @@ class AppServer:
 
     Args:
         providers: the stand-ins that people sign in with, by name.
-        settings: any of `Settings`; with a `public_url` off this machine the browser reaches the app as through a proxy.
+        settings: any of `Settings`; where `public_url` is elsewhere, browsers reach the app as through a proxy.
     """
 
     def __init__(self, providers: Mapping[str, Provider], /, **settings: Any) -> None:
@@ -40,7 +42,7 @@ class AppServer:
         self._socket.listen(128)
         self.port: int = self._socket.getsockname()[1]
         chosen = {"secret_key": SECRET_KEY, "providers": tuple(p.settings(name) for name, p in providers.items())}
-        self.settings = Settings(_env_file=None, port=self.port, **(chosen | settings))
+        self.settings = Settings(_env_file=None, port=self.port, **(chosen | settings))  # type: ignore[call-arg]
         self.url = self.settings.base_url
         app = asyncio.run(_build(self.settings))
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
@@ -74,7 +76,7 @@ class Browser(httpx2.Client):
         )
         self.app = app
 
-    # -- signing in ---------------------------------------------------------------------------------------------------
+    # -- signing in --------------------------------------------------------------------------------------------------
 
     def begin(self, provider: str = "acme", **params: str) -> str:
         """Start to sign in.
@@ -82,8 +84,10 @@ class Browser(httpx2.Client):
         Returns:
             The provider's address that the app sends the browser to.
         """
-        response = self.get("/login", params={"provider": provider, **params}, headers={"Sec-Fetch-Site": "same-origin"})
-        assert response.status_code in (302, 303), f"/login answered {response.status_code}: {response.text[:500]}"
+        response = self.get(
+            "/login", params={"provider": provider, **params}, headers={"Sec-Fetch-Site": "same-origin"}
+        )
+        assert response.status_code in (302, 303), f"/login answered {response.status_code}: {heading(response)}"
         return response.headers["location"]
 
     def come_back(self, callback: str) -> httpx2.Response:
@@ -105,17 +109,24 @@ class Browser(httpx2.Client):
         assert response.status_code == 200, f"/user/me answered {response.status_code}: {response.text[:500]}"
         return dict(response.json())
 
+    @property
+    def person(self) -> dict[str, Any]:
+        """Who is signed in; somebody must be."""
+        person = self.who()
+        assert person is not None, "nobody is signed in"
+        return person
+
     def fetch(self, path: str) -> httpx2.Response:
         """As a script of the app's own page asks."""
         own = {"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
         return self.get(path, headers=own)
 
-    # -- the cookie: what is known here of its name and shape is known nowhere else in these tests -----------------------
+    # -- the cookie: what is known here of its name and shape is known nowhere else in these tests -------------------
 
     @property
-    def cookie(self) -> str | None:
-        """The session cookie's value as it stands in the header."""
-        return self.cookies.get(cookie_name(self.app.settings))
+    def cookie(self) -> str:
+        """The session cookie's value as it stands in the header; empty where there is none."""
+        return self.cookies.get(cookie_name(self.app.settings)) or ""
 
     @cookie.setter
     def cookie(self, value: str) -> None:
@@ -147,6 +158,11 @@ def agree(url: str) -> str:
     response = httpx2.get(url, verify=False)
     assert response.status_code == 302, f"the provider answered {response.status_code}: {response.text[:500]}"
     return response.headers["location"]
+
+
+def heading(response: httpx2.Response) -> str:
+    """What a page says first."""
+    return html.unescape("".join(re.findall("<h1[^>]*>(.*?)</h1>", response.text)))
 
 
 def seal(app: AppServer, content: object) -> str:

@@ -106,7 +106,8 @@ KEY_OF = {
     "EdDSA": signing_key("Ed25519", "ed25519"),
     "Ed25519": signing_key("Ed25519", "ed25519"),
 }
-"""The key that signs with each algorithm; the whole of them is what a stand-in publishes unless it is told otherwise."""
+"""The key that signs with each algorithm."""
+KEYS: tuple[Key, ...] = tuple({key.kid: key for key in KEY_OF.values()}.values())
 
 
 def signs(algorithm: str) -> dict[str, Change]:
@@ -160,7 +161,7 @@ class Provider:
         lean: the ID token names the person by `sub` alone; everything else is at userinfo.
         announces_iss: RFC 9207: the metadata says so and the callback has it.
         auth_methods: how the client may authenticate at the token endpoint.
-        keys: published; the first one signs.
+        keys: published; the first one signs RS256 unless a fault says otherwise.
         metadata: members of the discovery document in place of the stand-in's own.
         faults: in force for as long as it lives.
     """
@@ -174,7 +175,7 @@ class Provider:
         lean: bool = False,
         announces_iss: bool = True,
         auth_methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post"),
-        keys: tuple[Key, ...] = tuple({key.kid: key for key in KEY_OF.values()}.values()),
+        keys: tuple[Key, ...] = KEYS,
         metadata: Mapping[str, object] | None = None,
         **faults: Change,
     ) -> None:
@@ -246,7 +247,7 @@ class Provider:
         """How often an endpoint was asked."""
         return sum(exchange.endpoint == endpoint for exchange in self.exchanges)
 
-    # -- what it answers ----------------------------------------------------------------------------------------------
+    # -- what it answers ---------------------------------------------------------------------------------------------
 
     def answer(self, exchange: Exchange) -> Reply:
         self.exchanges.append(exchange)
@@ -347,7 +348,7 @@ class Provider:
             method, given = "client_secret_basic", (unquote_plus(client_id), unquote_plus(client_secret))
         else:
             form = exchange.params
-            method, given = "client_secret_post", (form.get("client_id"), form.get("client_secret"))
+            method, given = "client_secret_post", (form.get("client_id", ""), form.get("client_secret", ""))
         return method in self.auth_methods and given == (self.client_id, self.client_secret)
 
     def _id_token(self, nonce: str, access_token: str) -> str:
@@ -403,10 +404,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: N802 (http.server's name)
+    def do_GET(self) -> None:
         self._answer(urlsplit(self.path).query)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
 
     def _answer(self, params: str) -> None:

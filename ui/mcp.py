@@ -1,71 +1,116 @@
-"""The Blocks' functions as MCP tools. Gradio's own server, with a bridge to the queue that acts as its caller."""
+"""The Blocks' functions as MCP tools: Gradio's own server, whose calls join the queue in this process, as their caller.
+
+Left alone, that server makes one `gradio_client` for all callers: it has no credentials, goes to the address that the
+first caller's Host header names, carries this machine's Hugging Face token, and uploads any file of this machine that
+an argument names. Here no request is made, so there is no address to move and nothing to send.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
+from typing import Any
 
-import gradio as gr
-from gradio_client import Client
+from anyio import CancelScope
+from gradio.data_classes import PredictBodyInternal
+from gradio.route_utils import API_PREFIX
+from gradio.routes import App
+from gradio.server_messages import EventMessage, ProcessCompletedMessage
+from gradio_client.utils import OutputUpdate, ServerMessage, Status, StatusUpdate  # type: ignore[import-untyped]
+from starlette.requests import Request
 
-from auth import Settings, identity_of
+from auth import identity_of
 
-if TYPE_CHECKING:
-    from gradio.mcp import GradioMCPServer
+STATUS = {
+    ServerMessage.estimation: Status.IN_QUEUE,
+    ServerMessage.process_starts: Status.PROCESSING,
+    ServerMessage.progress: Status.PROGRESS,
+    ServerMessage.process_generating: Status.ITERATING,
+}
 
-CLIENTS_AT_MOST = 64
 
+class QueuedCall:
+    """A queued event of one caller, with what Gradio's MCP server asks of a job of `gradio_client`."""
 
-class CallerClients:
-    """Gives Gradio's MCP server, for each call, a client of the caller's own.
+    def __init__(self, app: App, body: PredictBodyInternal) -> None:
+        self._queue = app.get_blocks()._queue
+        self._states = app.state_holder
+        self._body = body
 
-    Left alone, the server makes one client for all: it has no credentials, it goes to the address that the first
-    caller's Host header names, and it carries this machine's Hugging Face token. This one goes to this process, with
-    what the caller came with and nothing else.
+    async def __aiter__(self) -> AsyncIterator[StatusUpdate | OutputUpdate]:
+        """How the event gets on, and at last its outputs; the event ends when nobody looks at it any more.
 
-    Args:
-        server: its `_get_or_create_client` is private to Gradio; there is no public place for a client.
-        address: of this process, as it is reached from itself.
-    """
-
-    def __init__(self, server: GradioMCPServer, address: str) -> None:
-        self._server = server
-        self._address = address
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[tuple[str, ...], Client] = OrderedDict()
-
-    def __call__(self) -> Client:
-        request = self._server.mcp_server.request_context.request
+        Raises:
+            RuntimeError: it failed; the reason is said where the function raised `gr.Error`.
+        """
+        request = self._body.request
         assert request is not None
-        credentials = {name: request.headers[name] for name in ("authorization", "cookie") if name in request.headers}
-        caller = (identity_of(request).identity, *credentials.values())
-        with self._lock:
-            if client := self._clients.get(caller):
-                self._clients.move_to_end(caller)
-                return client
-        client = Client(
-            self._address,
-            token=False,  # type: ignore[arg-type]  # none, not the one that is saved on this machine
-            headers={"x-gradio-user": "mcp", **credentials},
-            download_files=False,
-            verbose=False,
-            analytics_enabled=False,
-            _skip_components=False,
-        )
-        with self._lock:
-            self._clients[caller] = client
-            oldest = self._clients.popitem(last=False)[1] if len(self._clients) > CLIENTS_AT_MOST else None
-        if oldest:
-            oldest.close()
-        return client
+        joined, told, _ = await self._queue.push(self._body, request, identity_of(request).identity)
+        event = str(told)
+        if not joined:
+            raise RuntimeError(event)
+        messages = self._queue.pending_messages_per_session[event]
+        try:
+            while not isinstance(message := await messages.get(), ProcessCompletedMessage):
+                if message.msg in STATUS:
+                    yield _status(message)
+        finally:
+            with CancelScope(shield=True):
+                await self._queue.clean_events(session_hash=event)
+            self._states.delete_state(event)
+            for kept in (
+                self._queue.pending_messages_per_session,
+                self._queue.pending_event_ids_session,
+                self._states.session_data,
+                self._states.time_last_used,
+            ):
+                kept.pop(event, None)
+        if not message.success:
+            raise RuntimeError(message.output.get("error") or "The function failed.")
+        yield OutputUpdate(outputs=message.output, success=True, final=True)
+
+    def exception(self) -> None:
+        """None: a fault is raised where the updates are read."""
 
 
-def bind_mcp(blocks: gr.Blocks, settings: Settings) -> None:
-    """Have the Blocks' MCP server call the queue as its callers."""
+class Caller:
+    """Stands where Gradio's MCP server would have its client."""
+
+    def __init__(self, app: App, request: Request) -> None:
+        base = request.url.path.partition(f"{API_PREFIX}/mcp")[0]
+        self._app = app
+        self._request = Request({**request.scope, "path": f"{base}{API_PREFIX}/queue/join"})
+
+    def submit(self, *inputs: Any, api_name: str, headers: object = None) -> QueuedCall:
+        (index,) = (index for index, fn in self._app.get_blocks().fns.items() if f"/{fn.api_name}" == api_name)
+        # Without a session of its own the event is given one that is told to nobody.
+        return QueuedCall(self._app, PredictBodyInternal(data=list(inputs), fn_index=index, request=self._request))
+
+
+def bind_mcp(app: App) -> None:
+    """Have the MCP server of mounted Blocks call the queue as its callers."""
+    blocks = app.get_blocks()
     if blocks.mcp_error:
         raise RuntimeError(blocks.mcp_error)
-    assert blocks.mcp_server_obj is not None
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
-    clients = CallerClients(blocks.mcp_server_obj, f"http://{host}:{settings.port}/gradio/")
-    blocks.mcp_server_obj._get_or_create_client = clients  # type: ignore[method-assign]
+    blocks._queue.set_server_app(app)
+    server: Any = blocks.mcp_server_obj  # it has no public place for a client
+    server._get_or_create_client = lambda: Caller(app, server.mcp_server.request_context.request)
+    server._execute_tool_without_progress = _outputs
+
+
+async def _outputs(call: QueuedCall) -> list[Any]:
+    """In place of Gradio's own, which waits in one of the threads that the functions need: 40 that wait stop them."""
+    updates = [update async for update in call]
+    outputs: list[Any] = updates[-1].outputs["data"]
+    return outputs
+
+
+def _status(message: EventMessage) -> StatusUpdate:
+    return StatusUpdate(
+        code=STATUS[message.msg],
+        rank=getattr(message, "rank", None),
+        queue_size=getattr(message, "queue_size", None),
+        eta=getattr(message, "rank_eta", None),
+        success=None,
+        time=None,
+        progress_data=getattr(message, "progress_data", None),
+    )

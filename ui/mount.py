@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import gradio as gr
 from fastapi import APIRouter, FastAPI, Request
+from gradio.routes import App
+from gradio.utils import get_cache_folder, get_type_hints
+from starlette.middleware import Middleware
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth import Auth, AuthError, Identity, identity_of
 from auth.answers import REASONS
+from auth.folder import Folder
+from auth.owners import Owners
+from auth.ownership import Ownership, nodes
 from ui.login import login_blocks
 from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
 from ui.mcp import bind_mcp
+from ui.stopping import Stopping
 
 SIGN_IN_FILES = ("", "theme.css", "gradio_api/startup-events")
 SIGN_IN_FOLDERS = ("assets/", "static/")
@@ -53,9 +61,13 @@ def mount_sign_in(app: FastAPI, auth: Auth) -> None:
 def mount_main(app: FastAPI, auth: Auth) -> None:
     """The main Blocks at `/gradio/`, for callers with an identity."""
     settings = auth.settings
+    stopping = app.state.stopping = Stopping()
     blocks = main_blocks()
     if blocks.title == gr.Blocks().title:
         blocks.title = settings.app_title
+    for function in blocks.fns.values():
+        if function.batch and asks_for_request(function.fn):
+            function.max_batch_size = 1  # Gradio hands on the request of the first event for all that it puts together
 
     async def current_user(request: Request) -> str | None:
         try:
@@ -63,20 +75,24 @@ def mount_main(app: FastAPI, auth: Auth) -> None:
         except AuthError:
             return None
 
-    _mount(
+    mounted = _mount(
         app,
         blocks,
         "/gradio",
-        auth.gate,
+        partial(auth.gate, farewell=stopping.farewell),
         auth_dependency=current_user,
         mcp_server=settings.mcp_server,
         **main_look(title=settings.app_title, base=urlsplit(settings.base_url).path),
     )
+    shown = [text for text in nodes(blocks.config) if isinstance(text, str)]  # to everybody, on a fresh page
+    folder = Folder(mounted.uploaded_file_dir, assets=[*blocks.allowed_paths, str(get_cache_folder()), *shown])
+    own = Middleware(Ownership, answers=auth.answers, owners=Owners(), folder=folder, routes=mounted.routes)
+    mounted.user_middleware.append(own)  # the innermost: Gradio's own compress what it reads
     if settings.mcp_server:
-        bind_mcp(blocks, settings)
+        bind_mcp(mounted)
 
 
-def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], **options: Any) -> App:
     """Mount Blocks with `around` as the outermost layer, in front of Gradio's own."""
     gr.mount_gradio_app(
         app,
@@ -91,9 +107,16 @@ def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp
         **options,
     )
     (mounted,) = (route.app for route in app.routes if isinstance(route, Mount) and route.path == path)
-    assert isinstance(mounted, FastAPI)
+    assert isinstance(mounted, App)
+    blocks.has_launched = True  # only then may a file in an argument be none of this machine's but an uploaded one
     mounted.router.redirect_slashes = False  # made from the Host header
     mounted.add_middleware(around)
+    return mounted
+
+
+def asks_for_request(function: Callable[..., object] | None) -> bool:
+    hints = get_type_hints(function).values()  # type: ignore[no-untyped-call]
+    return any(gr.Request in (hint, *get_args(hint)) for hint in hints)
 
 
 def front_routes(auth: Auth) -> APIRouter:

@@ -126,6 +126,12 @@ def test_an_error_says_what_came_and_what_was_expected(
     assert str(caught.value).startswith(line)
 
 
+@pytest.mark.parametrize("member", ["alg", "typ", "kid"])
+def test_a_header_member_of_a_wrong_type_is_told_by_its_type(tokens: CognitoVerifier, member: str) -> None:
+    with pytest.raises(TokenInvalid, match="got 'list'$"):
+        tokens.verify_now(token(header={**HEADER, member: [["RS256"]]}))
+
+
 @pytest.mark.parametrize("claim", ["iss", "token_use", "exp", "client_id", "sub"])
 def test_a_claim_that_is_missing_is_named(tokens: CognitoVerifier, claim: str) -> None:
     with pytest.raises(ClaimMissing, match=f"^{claim} is missing$"):
@@ -257,7 +263,7 @@ async def no_fetch(url: str) -> dict[str, Any]:
 
 
 def configured(**settings: Any) -> CognitoVerifier | None:
-    return cognito_verifier(Settings(_env_file=None, **settings), fetch=no_fetch)
+    return cognito_verifier(Settings.model_validate(settings), fetch=no_fetch)
 
 
 def test_without_an_app_client_there_is_no_verifier() -> None:
@@ -318,11 +324,8 @@ async def test_the_clients_and_audiences_are_those_of_the_settings() -> None:
     async def fetch(url: str) -> dict[str, Any]:
         return pool_jwks()
 
-    settings = Settings(
-        _env_file=None,
-        cognito_issuer=ISSUER,
-        cognito_client_ids=CLIENT_ID,
-        api_audience="https://api.example.com",
+    settings = Settings.model_validate(
+        {"cognito_issuer": ISSUER, "cognito_client_ids": CLIENT_ID, "api_audience": "https://api.example.com"}
     )
     tokens = cognito_verifier(settings, fetch=fetch, now=lambda: float(NOW))
 

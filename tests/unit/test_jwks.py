@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from string import ascii_letters, digits
 from typing import Any
 
 import pytest
@@ -100,21 +101,30 @@ async def test_an_unknown_kid_is_named_with_those_that_are_published(issuer: Iss
     assert (caught.value.actual, caught.value.expected) == ("two", ["one"])
 
 
-async def test_a_key_that_stays_is_the_same_object_after_a_refresh_and_one_that_changes_is_not() -> None:
-    documents = [{"keys": [jwk("stays", key("one")), jwk("changes", key(owner))]} for owner in ("two", "three")]
-    now = 0.0
+async def test_the_revision_changes_when_a_key_leaves_or_changes_and_only_then(issuer: Issuer) -> None:
+    first, second, other = jwk("first", key("one")), jwk("second", key("two")), jwk("second", key("three"))
+    documents = [[first], [first], [first, second], [second, first], [first, other], [other], [first, other]]
+    revisions = []
+    keys = JwksCache("https://id.example/jwks", fetch=issuer.fetch, parse=rsa_key, now=lambda: issuer.now)
+    for document in documents:
+        issuer.document, issuer.now = {"keys": document}, issuer.now + 300
+        await keys.refresh_when_due()
+        revisions.append(keys.revision)
 
-    async def fetch(url: str) -> dict[str, Any]:
-        return documents.pop(0)
+    assert revisions == [0, 0, 0, 0, 1, 2, 2]
 
-    keys = JwksCache("https://id.example/jwks", fetch=fetch, parse=rsa_key, now=lambda: now)
+
+async def test_the_revision_changes_when_the_keys_have_become_too_old(issuer: Issuer) -> None:
+    keys = issuer.keys()
     await keys.refresh_when_due()
-    before = dict(keys.keys)
-    now = 300.0
-    await keys.refresh_when_due()
+    issuer.fault = FetchFailed("answered 500")
 
-    assert keys.get("stays") is before["stays"]
-    assert keys.get("changes") != before["changes"]
+    issuer.now = 24 * 3600 - 60
+    await keys.refresh_when_due()
+    assert (keys.revision, keys.ready) == (0, True)
+    issuer.now = 24 * 3600
+    await keys.refresh_when_due()
+    assert (keys.revision, keys.ready) == (1, False)
 
 
 async def test_a_fetch_that_began_before_a_key_was_published_is_no_answer(issuer: Issuer) -> None:
@@ -140,7 +150,8 @@ async def test_whatever_goes_wrong_in_a_fetch_is_told_and_the_next_one_is_made(i
 
     issuer.fault, issuer.now = None, 1.0
     await keys.refresh_when_due()
-    assert (keys.problem, keys.ready) == (None, True)
+    assert keys.ready
+    assert keys.problem is None
 
 
 # -- one key ----------------------------------------------------------------------------------------------------------
@@ -196,7 +207,7 @@ def test_a_key_for_rs256_signatures_is_taken(name: str) -> None:
     kid, public = rsa_key(USABLE[name]) or pytest.fail("refused")
 
     numbers = public.public_numbers()
-    assert (kid, numbers.n) == ("one", int.from_bytes(unbase64url(USABLE[name]["n"].encode())))
+    assert (kid, numbers.n) == ("one", int.from_bytes(unbase64url(USABLE[name]["n"])))
     assert isinstance(numbers, RSAPublicNumbers) and numbers.e == 65537
 
 
@@ -210,7 +221,17 @@ def test_any_other_key_is_left_out(name: str) -> None:
 
 @pytest.mark.parametrize("octets", [b"", b"f", b"fo", b"foo", b"\xfb\xff\xbf", bytes(range(256))])
 def test_base64url_comes_back_as_the_octets_it_was_made_of(octets: bytes) -> None:
-    assert unbase64url(b64(octets).encode()) == octets
+    assert unbase64url(b64(octets)) == octets
+
+
+def test_base64url_has_its_64_characters_and_no_other() -> None:
+    def taken(character: str) -> bool:
+        try:
+            return len(unbase64url(f"Zm{character}v")) == 3
+        except ValueError:
+            return False
+
+    assert {character for character in map(chr, range(256)) if taken(character)} == {*ascii_letters, *digits, "-", "_"}
 
 
 @pytest.mark.parametrize(
@@ -234,4 +255,4 @@ def test_base64url_comes_back_as_the_octets_it_was_made_of(octets: bytes) -> Non
 )
 def test_what_is_not_canonical_base64url_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        unbase64url(text.encode())
+        unbase64url(text)

@@ -32,6 +32,13 @@ def test_a_key_is_revoked_for_what_was_begun_up_to_that_moment(revocations, begu
     assert revocations.is_revoked(["one"], begun=begun) is ended
 
 
+def test_without_a_moment_it_is_now(revocations: MemoryRevocations, clock: Clock) -> None:
+    clock.advance(10)
+    revocations.revoke("one", until=NOW + HOUR)
+    assert revocations.is_revoked(["one"], begun=NOW + 10)
+    assert not revocations.is_revoked(["one"], begun=NOW + 11)
+
+
 @pytest.mark.parametrize(
     ("keys", "ended"),
     [(["one"], True), (["two", "one"], True), (iter(["two", "one"]), True), (["two"], False), (["on", "ones"], False)],

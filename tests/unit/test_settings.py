@@ -134,6 +134,11 @@ WRONG = {
         {"SECRET_KEY_FALLBACKS": f"<{OLDER_KEY}>"},
         f"SECRET_KEY_FALLBACKS (key 1) {PLACEHOLDER}",
     ),
+    "fallbacks-none": (
+        DEPLOYED,
+        {"SECRET_KEY_FALLBACKS": " , "},
+        "SECRET_KEY_FALLBACKS: holds no name between its commas.",
+    ),
     "google-without-secret": (DEPLOYED, {"GOOGLE_CLIENT_SECRET": None}, "GOOGLE_CLIENT_SECRET is missing"),
     "google-without-id": (DEPLOYED, {"GOOGLE_CLIENT_ID": None}, "GOOGLE_CLIENT_ID is missing"),
     "google-half-on-loopback": (LOCAL, {"GOOGLE_CLIENT_ID": "google-client"}, "GOOGLE_CLIENT_SECRET is missing"),
@@ -217,6 +222,7 @@ WRONG = {
         "MCP_SERVER=perhaps: Input should be a valid boolean",
     ),
     "metrics-no-switch": (DEPLOYED, {"METRICS": "2"}, "METRICS=2: Input should be a valid boolean"),
+    "metrics-not-there": (DEPLOYED, {"METRICS": "true"}, "METRICS=true: there are no metrics yet."),
     "app-title-long": (DEPLOYED, {"APP_TITLE": "x" * 81}, f"APP_TITLE={'x' * 81}: String should have at most 80"),
 }
 
@@ -321,6 +327,13 @@ def test_no_secret_is_in_what_is_said_about_a_mistake(load, change) -> None:
     with pytest.raises(SettingsError) as refused:
         load({name: value for name, value in environment.items() if name not in change}, change)
     assert "hush" not in f"{refused.value!r} {refused.value}"
+
+
+def test_no_secret_is_in_what_is_said_to_code_about_a_mistake() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=None, providers=({"name": "a", "client_secret": "hush"},))
+    assert "A_ISSUER is missing" in str(refused.value)
+    assert "hush" not in str(refused.value)
 
 
 # -- what is right ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,210 @@
+"""A real Chromium in front of the real app."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import gradio as gr
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from pydantic import SecretStr
+
+import app as app_module
+import ui.mount
+from auth import Auth
+from auth.settings import ProviderSettings
+from tests.app_server import AppServer
+from tests.caller_blocks import caller_blocks
+from ui.main import main_blocks
+
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # what peers ask for fails at once
+]
+TOP = Path(__file__).parents[1]
+ADA = "Ada Lovelace"
+
+
+class Clock:
+    """Wall-clock time, and `ahead` seconds more."""
+
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+class Person:
+    """Somebody in front of a browser with cookies of its own, who walks as people do: by what stands on the page."""
+
+    def __init__(self, server: AppServer, context: BrowserContext) -> None:
+        self.server = server
+        self.context = context
+        self.tab: Page = context.new_page()
+        self.other_site = f"http://localhost:{server.port}"
+
+    def opens(self, path: str = "/") -> Page:
+        self.tab.goto(self.server.url + path)
+        return self.tab
+
+    def chooses(self, name: str = ADA) -> None:
+        """From the sign-in page on."""
+        self.tab.get_by_role("link", name="Sign in with").click()
+        self.tab.get_by_role("button", name=name).click()
+
+    def enters(self, name: str = ADA, path: str = "/user/me") -> Page:
+        """The short way to a session: no Blocks to wait for."""
+        self.opens(f"/login?next={quote(path)}")
+        self.tab.get_by_role("button", name=name).click()
+        expect(self.tab).to_have_url(self.server.url + path)
+        return self.tab
+
+    def signs_in(self, name: str = ADA, path: str = "/gradio/", greeting: str = "") -> Page:
+        """Until the main Blocks have greeted."""
+        self.enters(name, path)
+        expect(self.tab.get_by_role("heading", name=f"Hello, {greeting or name}", exact=True)).to_be_visible()
+        return self.tab
+
+    def visits_another_site(self, body: str) -> Page:
+        """A page of that body, on another site: `localhost` is none of the app's names."""
+        self.context.route(
+            f"{self.other_site}/**",
+            lambda route: route.fulfill(
+                body=f"<!doctype html><title>Elsewhere</title>{body}", content_type="text/html"
+            ),
+        )
+        self.tab.goto(f"{self.other_site}/elsewhere")
+        return self.tab
+
+    def cookies(self) -> dict[str, str]:
+        return {cookie["name"]: cookie["value"] for cookie in self.context.cookies()}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """For one module: Playwright keeps an event loop in this thread, and other tests run their own."""
+    expect.set_options(timeout=15_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A provider that others wrote; at the default address there is none."""
+
+    label: str
+    issuer: str = "http://127.0.0.1:9"
+    client_secret: str = "the-apps-own-secret-there"
+
+    def settings(self, name: str) -> ProviderSettings:
+        secret = SecretStr(self.client_secret)
+        return ProviderSettings(
+            name=name, label=self.label, issuer=self.issuer, client_id="the-app", client_secret=secret
+        )
+
+
+def build(
+    providers: Mapping[str, Any] | None = None,
+    *,
+    blocks: Callable[[], gr.Blocks] = main_blocks,
+    clock: Callable[[], float] = time.time,
+    **settings: Any,
+) -> AppServer:
+    """An `AppServer`, with the local provider unless there are others.
+
+    Built in a thread that has no loop, for Playwright has one in this.
+    """
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as aside:
+        patch.setattr(ui.mount, "main_blocks", blocks)
+        patch.setattr(app_module, "Auth", partial(Auth, now=clock))
+        return aside.submit(AppServer, providers or {}, **settings).result()
+
+
+@pytest.fixture(scope="session")
+def local_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def local(local_clock: Clock) -> Iterator[AppServer]:
+    """The app as it is with nothing configured."""
+    with build(clock=local_clock) as server:
+        yield server
+
+
+@pytest.fixture
+def clock(local_clock: Clock) -> Iterator[Clock]:
+    """What `local` takes the time from; right again after the test."""
+    yield local_clock
+    local_clock.ahead = 0
+
+
+@pytest.fixture(scope="session")
+def callers() -> Iterator[AppServer]:
+    """The app with Blocks of every kind of event, each saying who called it."""
+    with build(blocks=caller_blocks) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def choosy() -> Iterator[AppServer]:
+    """An app that lets in who has a verified address in example.com."""
+    with build(allowed_domains=("example.com",)) as server:
+        yield server
+
+
+Enter = Callable[..., Person]
+
+
+def origin(url: str) -> tuple[str, str]:
+    return urlsplit(url)[:2]
+
+
+@pytest.fixture
+def enter(chromium: Browser) -> Iterator[Enter]:
+    """Somebody new in front of an app; `peers` are origins of others, whose pages are their own affair.
+
+    In the end, none of the app's pages has asked another host for anything, or failed in a script.
+    """
+    people: list[Person] = []
+    faults: list[str] = []
+
+    def enter(server: AppServer, *, peers: Iterable[str] = ()) -> Person:
+        person = Person(server, chromium.new_context())
+        elsewhere = {origin(url) for url in (person.other_site, *peers)}
+
+        def look_at(request: Request) -> None:
+            own = origin(request.url) == origin(server.url) or origin(request.frame.url) in elsewhere
+            if not own and not (request.is_navigation_request() and origin(request.url) in elsewhere):
+                faults.append(f"{request.frame.url} asked for {request.url}")
+
+        person.context.on("request", look_at)
+        person.context.on("weberror", lambda fault: faults.append(str(fault.error)))
+        people.append(person)
+        return person
+
+    yield enter
+    for person in people:
+        person.context.close()
+    assert not faults
+
+
+@pytest.fixture
+def person(enter: Enter, local: AppServer) -> Person:
+    return enter(local)

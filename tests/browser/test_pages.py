@@ -1,0 +1,192 @@
+"""Each page as somebody sees it: wide and on a phone, light and dark, by keyboard and by screen reader.
+
+What the pages look like is written to `tests/screenshots`, to be looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from auth.local_cognito import CLIENT_ID, CLIENT_SECRET
+from auth.session import SIGN_IN_SECONDS
+from tests.app_server import AppServer
+from tests.browser.conftest import ADA, TOP, Clock, Enter, Peer, Person, build
+
+SCREENSHOTS = TOP / "screenshots"
+AXE = (TOP / "node/node_modules/axe-core/axe.min.js").read_text("utf-8")
+WIDTHS = {"wide": 1280, "phone": 360}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def several() -> Iterator[AppServer]:
+    """An app with Google and another provider, neither of which answers."""
+    providers = {"google": Peer(label="Google"), "acme": Peer(label="Acme Corporation")}
+    with build(providers, app_title="Quarterly figures of the whole company") as server:
+        yield server
+
+
+def sign_in(person: Person, clock: Clock) -> None:
+    person.opens("/login-demo/")
+
+
+def sign_in_with_reason(person: Person, clock: Clock) -> None:
+    person.opens("/login-demo/?reason=session_idle")
+    expect(person.tab.get_by_role("alert")).to_be_visible()
+
+
+def provider_down(person: Person, clock: Clock) -> None:
+    person.opens("/login?provider=acme")
+
+
+def chooser(person: Person, clock: Clock) -> None:
+    person.opens("/login")
+
+
+def chooser_mistake(person: Person, clock: Clock) -> None:
+    tab = person.opens("/login")
+    tab.get_by_label("E-mail address").fill("two@at@signs")
+    tab.locator("form", has=tab.get_by_label("E-mail address")).evaluate("form => { form.noValidate = true }")
+    tab.get_by_role("button", name="Sign in").click()
+
+
+def main(person: Person, clock: Clock) -> None:
+    person.signs_in()
+
+
+def main_long_name(person: Person, clock: Clock) -> None:
+    tab = person.opens("/login")
+    tab.get_by_role("button", name="Maximiliana").click()
+    expect(tab.get_by_role("heading", name="Hello, Maximiliana")).to_be_visible()
+
+
+def denied(person: Person, clock: Clock) -> None:
+    person.opens("/login")
+    person.tab.get_by_role("button", name="Cancel").click()
+
+
+def expired(person: Person, clock: Clock) -> None:
+    person.opens("/login")
+    clock.ahead = SIGN_IN_SECONDS + 1
+    person.tab.get_by_role("button", name=ADA).click()
+
+
+def not_allowed(person: Person, clock: Clock) -> None:
+    person.opens("/login")
+    person.tab.get_by_role("button", name="Olga Outside").click()
+
+
+def unverified(person: Person, clock: Clock) -> None:
+    person.opens("/login")
+    person.tab.get_by_role("button", name="Una Firmed").click()
+
+
+def used_callback(person: Person, clock: Clock) -> None:
+    person.enters()
+    person.opens("/auth/local?code=x&state=y")
+
+
+def not_found(person: Person, clock: Clock) -> None:
+    person.opens("/nowhere")
+
+
+def signed_out(person: Person, clock: Clock) -> None:
+    person.enters()
+    person.opens("/logout")
+
+
+def sign_out_at_provider(person: Person, clock: Clock) -> None:
+    signed_out(person, clock)
+    person.tab.get_by_role("link", name="Also sign out of").click()
+
+
+def confirm_sign_out(person: Person, clock: Clock) -> None:
+    person.enters()
+    person.visits_another_site(f'<a href="{person.server.url}/logout">Leave</a>')
+    person.tab.get_by_text("Leave").click()
+
+
+PAGES: dict[str, tuple[Callable[[Person, Clock], None], str, str]] = {
+    "sign-in": (sign_in, "local", "Sign in"),
+    "sign-in-reason": (sign_in_with_reason, "local", "Sign in"),
+    "sign-in-several": (sign_in, "several", "Sign in"),
+    "provider-down": (provider_down, "several", "The sign-in provider does not answer"),
+    "chooser": (chooser, "local", "Choose an account"),
+    "chooser-mistake": (chooser_mistake, "local", "Choose an account"),
+    "main": (main, "local", f"Hello, {ADA}"),
+    "main-long-name": (main_long_name, "local", "Hello, Maximiliana"),
+    "denied": (denied, "local", "Sign-in was cancelled"),
+    "expired": (expired, "local", "This sign-in took too long"),
+    "not-allowed": (not_allowed, "choosy", "This account may not enter"),
+    "unverified": (unverified, "choosy", "This account may not enter"),
+    "used-callback": (used_callback, "local", "This sign-in is over"),
+    "not-found": (not_found, "local", "Not found"),
+    "signed-out": (signed_out, "local", "You are signed out"),
+    "sign-out-at-provider": (sign_out_at_provider, "local", "Sign out of the local provider?"),
+    "confirm-sign-out": (confirm_sign_out, "local", "Sign out?"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_there_for_everybody(enter: Enter, clock: Clock, name: str, request: pytest.FixtureRequest) -> None:
+    walk, server, heading = PAGES[name]
+    person = enter(request.getfixturevalue(server))
+    walk(person, clock)
+    tab = person.tab
+    expect(tab.get_by_role("heading", level=1)).to_contain_text(heading)
+    expect(tab.get_by_role("heading", level=1)).to_have_count(1)
+    assert tab.title().endswith(person.server.settings.app_title)
+    assert tab.evaluate("document.documentElement.lang") == "en"
+    tab.evaluate(AXE)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    faults = []
+    for width in WIDTHS:
+        for scheme in SCHEMES:
+            tab.set_viewport_size({"width": WIDTHS[width], "height": 800})
+            tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            tab.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
+            faults += [f"{width}, {scheme}: {fault}" for fault in faults_of(tab)]
+    assert not faults, "\n".join(faults)
+
+
+def faults_of(tab: Page) -> Iterator[str]:
+    beyond = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if beyond > 0:
+        yield f"{beyond} px wider than the window"
+    found = tab.evaluate("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
+    for violation in found:
+        if violation["impact"] in ("serious", "critical"):
+            yield f"{violation['id']}: {[node['target'] for node in violation['nodes']]}"
+
+
+def test_the_api_page_authorizes_and_tries_out_without_another_host(person: Person) -> None:
+    person.enters()
+    tab = person.opens("/docs")
+    form: dict[str, str | float | bool] = {
+        "grant_type": "client_credentials",
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+    }
+    token = tab.request.post(f"{person.server.url}/local/oauth2/token", form=form).json()["access_token"]
+    tab.get_by_role("button", name="Authorize").first.click()
+    tab.get_by_role("textbox").fill(token)
+    tab.get_by_role("button", name="Apply credentials").click()
+    tab.get_by_role("button", name="Close").click()
+    route = tab.locator(".opblock", has_text="/secure")
+    route.locator(".opblock-summary").click()
+    route.get_by_role("button", name="Try it out").click()
+    route.get_by_role("button", name="Execute").click()
+    answer = route.locator(".live-responses-table .response").first
+    expect(answer).to_contain_text(re.compile(r"^\s*200"))
+    expect(answer.locator("pre").first).to_have_text("true")
+
+
+def test_gradios_page_on_its_api_asks_no_other_host(person: Person) -> None:
+    person.signs_in(path="/gradio/?view=api")
+    person.tab.wait_for_load_state("networkidle")

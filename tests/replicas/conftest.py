@@ -1,0 +1,63 @@
+"""Two replicas of the app behind nginx, with a Redis between them and a provider beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from auth.settings import Settings
+from tests.app_server import SECRET_KEY
+from tests.provider import Provider
+from tests.replicas.servers import Nginx, RedisServer, Replica
+from tests.replicas.visitor import Visitor
+
+PUBLIC_URL = "https://app.example.com"
+
+
+class House:
+    """What the tests of replicas start: `one` and `two` are the replicas."""
+
+    def __init__(self) -> None:
+        self.provider = Provider()
+        self.redis = RedisServer()
+        provider = self.provider.settings("acme")
+        self.settings = Settings(  # type: ignore[call-arg]
+            _env_file=None, public_url=PUBLIC_URL, secret_key=SECRET_KEY, providers=(provider,)
+        )
+        self.one, self.two = (Replica(self.settings, provider=provider, redis=self.redis.url) for _ in range(2))
+        self.nginx = Nginx(self.one.port, self.two.port)
+
+    @property
+    def replicas(self) -> tuple[Replica, Replica]:
+        return self.one, self.two
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    house = House()
+    with ExitStack() as stack:
+        for server in (house.provider, house.redis):
+            stack.enter_context(server)
+        for replica in house.replicas:
+            stack.callback(replica.close)
+            replica.start(wait=False)
+        for replica in house.replicas:
+            replica.wait()
+        stack.enter_context(house.nginx)
+        yield house
+
+
+@pytest.fixture
+def visit(house: House) -> Iterator[Callable[..., Visitor]]:
+    """Somebody new, through nginx unless a replica is named; with `cookie_of`, with the session of another browser."""
+    with ExitStack() as stack:
+
+        def new(through: Replica | None = None, *, cookie_of: Visitor | None = None) -> Visitor:
+            visitor = stack.enter_context(Visitor(through or house.one, through or house.nginx))
+            if cookie_of is not None:
+                visitor.cookie = cookie_of.cookie
+            return visitor
+
+        yield new

@@ -1,0 +1,78 @@
+"""A stop that lets running events finish for a while, and tells those that it has to cut short."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from gradio.server_messages import UnexpectedErrorMessage
+from starlette.types import Scope
+
+from auth.gate import CHECK_SECONDS
+
+GRACE_SECONDS = 25
+"""How long events may go on after SIGTERM. What stops the process should wait some seconds longer before it kills."""
+WORDS = "The app is being restarted. Please try again in a moment."
+
+
+class Stopping:
+    """Until when streams may go on. `now` is seconds on a clock that is never set back."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._until = math.inf
+        self._last_event = 0.0
+
+    def begin(self, seconds: float) -> None:
+        self._last_event = self._now()
+        self._until = self._last_event + seconds
+
+    def farewell(self, scope: Scope) -> bytes | None:
+        """What to end a stream with, None while it may go on. Each stream asks every `CHECK_SECONDS`.
+
+        What is no event (a tab's sign of life, an MCP client's open line) goes on only while there are events, for
+        Gradio takes its end for the end of the tab, and stops the tab's events.
+        """
+        if self._until == math.inf:
+            return None
+        path, now = scope["path"], self._now()
+        is_tab = path.endswith("/queue/data")
+        if (is_tab or "/gradio_api/call/" in path) and now < self._until:
+            self._last_event = now
+            return None
+        if is_tab:
+            return f"data: {UnexpectedErrorMessage(message=WORDS).model_dump_json()}\n\n".encode()
+        if "/gradio_api/call/" in path:
+            return f"event: error\ndata: {json.dumps(WORDS)}\n\n".encode()
+        return None if now < min(self._until, self._last_event + 2 * CHECK_SECONDS) else b""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which tells `stopping` when it is to stop."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Stopping, *, grace: float = GRACE_SECONDS) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        self._grace = grace
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.begin(self._grace)
+        await super().shutdown(sockets)
+
+
+def serve(app: FastAPI, **options: Any) -> None:
+    """`uvicorn.run`, with a stop that is kind to what runs."""
+    config = uvicorn.Config(app, timeout_graceful_shutdown=GRACE_SECONDS + 5, **options)
+    server = Server(config, app.state.stopping)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(uvicorn.main.STARTUP_FAILURE)
