@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ def admit(settings: Settings, provider: str, claims: Mapping[str, Any]) -> None:
     if not settings.allowed_emails and not settings.allowed_domains:
         return
     email = claims.get("email")
-    if not isinstance(email, str) or email.count("@") != 1 or not email.isprintable():
+    if not isinstance(email, str) or not re.fullmatch(r"[^\s@]+@[^\s@]+", email) or not email.isprintable():
         raise NotAllowed("the provider names no e-mail address")
     email = lower_ascii(email)
     domain = email.partition("@")[2]

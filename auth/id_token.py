@@ -25,6 +25,7 @@ from auth.errors import (
     WrongHash,
     WrongIssuer,
     WrongNonce,
+    WrongType,
 )
 from auth.jwks import JwksCache
 
@@ -34,6 +35,7 @@ ALGORITHMS = (*(f"{family}{size}" for family in ("RS", "PS", "ES") for size in H
 SKEW_SECONDS = 60
 """How far a provider's clock may be ahead of ours (`iat`, `nbf`). `exp` has no leeway: the token is seconds old."""
 TOKEN_BYTES = 16 * 1024
+LAST_SECOND = 253402300800  # the year 10000
 
 
 def signing_key(jwk: Mapping[str, Any]) -> tuple[str, Key] | None:
@@ -71,6 +73,9 @@ async def verify_id_token(
         TokenInvalid: the leaf names the check. KeysUnavailable: the provider's keys cannot be had.
     """
     header, claims = await signed_claims(token, keys=keys, algorithms=algorithms)
+    typ = header.get("typ", "JWT")
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") != "jwt":  # RFC 8725 section 3.11
+        raise WrongType("typ", actual=typ, expected="JWT")
     check_origin(claims, issuer=issuer, client_id=client_id, now=now())
     if not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):  # 3.1.3.7 (11)
         raise WrongNonce("nonce does not match the one sent")
@@ -117,7 +122,7 @@ def check_subject(subject: object) -> None:
     Raises:
         ClaimMalformed.
     """
-    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isascii():
+    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not (subject.isascii() and subject.isprintable()):
         raise ClaimMalformed("sub", actual=subject, expected="a non-empty ASCII string of at most 255 characters")
 
 
@@ -184,10 +189,9 @@ def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
     for name in ("exp", "iat", "nbf"):
-        value = claims.get(name)
-        if value is None and name != "nbf":
+        if name not in claims and name != "nbf":
             raise ClaimMissing(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value != value):
+        if type(value := claims.get(name, 0)) not in (int, float) or not -LAST_SECOND < value < LAST_SECOND:
             raise ClaimMalformed(name, actual=value, expected="a number of seconds")
     if now >= claims["exp"]:  # 3.1.3.7 (9)
         raise TokenExpired("exp", actual=claims["exp"], expected=f"later than {now:.0f}")

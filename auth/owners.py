@@ -23,12 +23,25 @@ class TooManySessions(Exception):
     """All that this identity may have are in use."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What an event was asked for.
+
+    Attributes:
+        at: epoch seconds.
+        plain: of a function none of whose outputs is JSON, which Gradio lets through as it is.
+    """
+
+    at: float
+    plain: bool
+
+
 @dataclass(slots=True)
 class _Things:
-    """What one identity has, each with the time of its last use, the one unused for longest first."""
+    """What one identity has, the one unused for longest first; sessions and files with the time of their last use."""
 
     sessions: OrderedDict[str, float] = field(default_factory=OrderedDict)
-    events: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    events: OrderedDict[str, Asked] = field(default_factory=OrderedDict)
     files: OrderedDict[str, float] = field(default_factory=OrderedDict)
     seen: float = 0.0
 
@@ -82,14 +95,19 @@ class Owners:
     def owner_of(self, session: str) -> str | None:
         return self._session_owner.get(session) or self._event_owner.get(session)
 
-    def issue(self, who: str, event: str) -> None:
+    def issue(self, who: str, event: str, asked: Asked) -> None:
         """An event is theirs who was told its id first."""
         if self._event_owner.setdefault(event, who) != who:
             return
         events = self._of(who).events
-        self._use(events, event)
+        events[event] = asked
+        events.move_to_end(event)
         while len(events) > self._share(EVENTS_AT_MOST):
             del self._event_owner[events.popitem(last=False)[0]]
+
+    def asked(self, event: str) -> Asked | None:
+        owner = self._event_owner.get(event)
+        return self._things[owner].events[event] if owner else None
 
     def may_use_event(self, who: str, event: str) -> bool:
         """True also for one that nobody was told of, for Gradio knows it no better."""

@@ -3,61 +3,174 @@
 A session belongs to the first identity that names its `session_hash`, an event to the one that was told its `event_id`,
 a file in Gradio's folder to every identity that uploaded it or was sent it.
 
-No echo makes a file theirs. A request that names somebody else's file stops here, in any spelling. Of an answer, a file
-object counts that Gradio itself made, of what a function returned for a component that shows files. What a function can
-let through as it came in (JSON, a link in a text) looks the same: there a file counts only if it was made just then. And
-the content of a file that is served is not looked at.
+Whatever names somebody else's session, event or file is answered 404, whether there is such a thing or not.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 from uuid import UUID
 
 from fastapi.routing import iter_route_contexts
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import BaseRoute, compile_path
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.answers import Answers
+from auth.body import nodes, read_body, read_document, replayed
 from auth.folder import Folder, addressed
+from auth.gifts import Gifts, heard
 from auth.identity import identity_of
 from auth.owners import Owners, TooManySessions
 
-BODY_BYTES = 16 * 2**20
-"""The longest body that is read before Gradio sees it; a longer one is answered 413."""
 STREAMED = ("/gradio_api/upload", "/gradio_api/process_recording")
 """What comes here is a file of any length, and nothing else: it goes through unread."""
-SESSION_NAMES = ("session_hash", "upload_id", "session_id")
 DRAWING = frozenset({"id", "background", "layers", "composite"})
 """The members of an ImageEditor's value; `id` stands for the drawing that its component holds already."""
-
-TELLS = re.compile(r"/gradio_api/(?:upload|deep_link|queue/.+|(?:call/(?:v2/)?|run/|api/)([^/]+).*|component_server/?|mcp.*)")
-"""The addresses whose answers may hold an event's id or a file, and the function that is called there."""
-READABLE = ("application/json", "text/event-stream", "text/html")
-EVENT = re.compile(rb'"event_id":"([^"]+)"')
-FLAT = rb'(?:[^{}"]++|"(?:[^"\\]|\\.)*+")*+'
-FILE_OBJECT = re.compile(rb'\{%b\{\s*"_type"\s*:\s*"gradio\.FileData"\s*\}%b\}' % (FLAT, FLAT))
-LINK = re.compile(rb"""/gradio_api/file=([^"'\\\s()<>]+)""")
-FRESH_SECONDS = 10.0
 
 log = logging.getLogger("auth")
 
 
-class Refusal(Exception):
-    """The caller reads the same words whether there is such a thing or not; `str` is for the operator."""
+class NotTheirs(HTTPException):
+    """`what` is for the operator; the caller reads the same whether there is such a thing or not."""
 
-    def __init__(self, reason: str, status: int = 404, sentence: str = "There is nothing at this address.") -> None:
-        super().__init__(reason)
-        self.answer = HTTPException(status, sentence, {"Retry-After": "60"} if status == 429 else None)
+    def __init__(self, what: str) -> None:
+        super().__init__(404, "There is nothing at this address.")
+        self.what = what
+
+
+class Ownership:
+    """ASGI middleware, the innermost of a mounted Blocks: inside of Gradio's own, one of which compresses answers.
+
+    Args:
+        folder: where Gradio keeps what is uploaded and produced; what lies elsewhere is not looked after here.
+        gifts: told of every answer that may make something theirs.
+        routes: of the mounted app; they say at which addresses a session or an event is named.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        answers: Answers,
+        owners: Owners,
+        folder: Folder,
+        gifts: Gifts,
+        routes: Iterable[BaseRoute],
+    ) -> None:
+        self._app = app
+        self._answers = answers
+        self._owners = owners
+        self._folder = folder
+        self._gifts = gifts
+        self._naming = [
+            (compile_path(route.path)[0], route.methods)
+            for route in iter_route_contexts(list(routes))
+            if route.path and route.methods and ("{session_hash}" in route.path or "{event_id}" in route.path)
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # Gradio has no WebSocket: of what would be said on one nothing is known here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        who = identity_of(HTTPConnection(scope)).identity
+        method, path = scope["method"], scope["path"].removeprefix(scope["root_path"])
+        query = QueryParams(scope["query_string"])
+        theirs = _Theirs(who, self._owners, self._folder)
+        document: Any = {}
+        try:
+            self._check_address(method, path, query, theirs)
+            if method not in ("GET", "HEAD") and path not in STREAMED:
+                body = await read_body(scope, receive)
+                document = await read_document(scope, body)
+                receive = replayed(body, receive)
+                self._check_document(document, theirs)
+            link = query.get("deep_link")
+            hear = self._gifts.told(method, path, document, who) if link is None else self._gifts.opened(link, who)
+            await self._app(scope, receive, heard(hear, send) if hear else send)
+        except HTTPException as refusal:
+            await self._refuse(refusal, scope, receive, send)
+        except ClientDisconnect:
+            pass  # whoever sent half a body waits for no answer
+        finally:
+            self._owners.release(who, theirs.sessions)
+
+    async def _refuse(self, refusal: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
+        about = {"status": refusal.status_code, "method": scope["method"], "path": scope["path"][:200]}
+        log.warning("refused: %s", getattr(refusal, "what", refusal.detail), extra={"about": about})
+        response = self._answers.for_http(refusal, scope)
+        if scope["method"] not in ("GET", "HEAD"):
+            response.headers["Connection"] = "close"  # the body may be there still (RFC 9112 section 9.3)
+        await response(scope, receive, send)
+
+    def _check_address(self, method: str, path: str, query: QueryParams, theirs: _Theirs) -> None:
+        for name, value in query.multi_items():
+            theirs.name(name, value)
+            theirs.places(self._folder.named_in(value))
+        for regex, methods in self._naming:
+            if method in methods and (match := regex.match(path)):
+                for name, value in match.groupdict().items():
+                    theirs.name(name, value)
+        theirs.places(place for file in addressed(path) if (place := self._folder.place(file)))
+
+    def _check_document(self, document: Any, theirs: _Theirs) -> None:
+        if isinstance(document, dict):
+            for name in ("session_hash", "event_id"):
+                theirs.name(name, document.get(name))
+            if document.get("fn_name") == "accept_blobs":
+                theirs.name("drawing", document.get("id"))
+        for node in nodes(document):
+            if isinstance(node, str):
+                theirs.places(self._folder.named_in(node))
+            elif isinstance(node, dict) and "id" in node and node.keys() <= DRAWING:
+                theirs.drawing(node["id"])
+
+
+class _Theirs:
+    """Whose one request's things are. Each method raises NotTheirs where somebody else's is named.
+
+    `sessions` are those to be released when the request is over.
+    """
+
+    def __init__(self, who: str, owners: Owners, folder: Folder) -> None:
+        self.sessions: list[str] = []
+        self._who = who
+        self._owners = owners
+        self._folder = folder
+
+    def name(self, name: str, value: object) -> None:
+        """An identifier as it stands in a request: a name that is none says nothing, nor does a value that is no text.
+
+        Raises:
+            HTTPException: they have more sessions than anybody may have.
+        """
+        if not isinstance(value, str):
+            return
+        if name == "event_id" and not self._owners.may_use_event(self._who, value):
+            raise NotTheirs("another's event")
+        if name == "session_id":  # of MCP, which finds its session by any spelling of a UUID
+            with suppress(ValueError):
+                value = UUID(value).hex
+        if name in ("session_hash", "upload_id", "session_id", "drawing"):
+            session = f"drawing {value}" if name == "drawing" else value
+            try:
+                if not self._owners.claim(self._who, session):
+                    raise NotTheirs(f"another's {name}")
+            except TooManySessions:
+                sentence = "You have opened too many sessions. Please wait a few minutes."
+                raise HTTPException(429, sentence, {"Retry-After": "60"}) from None
+            self.sessions.append(session)
+
+    def drawing(self, drawing: object) -> None:
+        if isinstance(drawing, str) and self._owners.owner_of(f"drawing {drawing}") not in (None, self._who):
+            raise NotTheirs("another's drawing")
+
+    def places(self, places: Iterable[str]) -> None:
+        for place in places:
+            if not self._owners.has_file(self._who, place) and not self._folder.is_open(place):
+                raise NotTheirs("another's file")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx2
 from authlib.integrations.base_client import OAuthError
@@ -33,6 +35,7 @@ from auth.settings import ProviderSettings, is_http_url, is_loopback
 METADATA_SECONDS = 3600.0
 RETRY_SECONDS = (0.25, 30.0)
 """First and longest pause after a failed discovery; each pause is twice the one before."""
+ANSWER_BYTES = 512 * 1024
 ANSWER_SECONDS = 15.0
 """The longest a sign-in waits for the provider's token and userinfo endpoints together."""
 SCOPE = "openid email profile"
@@ -85,7 +88,14 @@ class Provider:
             client_id=config.client_id,
             client_secret=config.client_secret.get_secret_value(),
             server_metadata_url=self._url,
-            client_kwargs={"scope": SCOPE, "code_challenge_method": "S256", "timeout": 10.0},
+            client_kwargs={
+                "scope": SCOPE,
+                "code_challenge_method": "S256",
+                "timeout": 10.0,
+                "event_hooks": {"response": [_bound]},
+            },
+            client_auth_methods=[("client_secret_basic", _encoded_basic)],
+            compliance_fix=lambda client: client.register_compliance_hook("access_token_response", _refuse_unsaid),
         )
 
     @property
@@ -233,7 +243,10 @@ class Provider:
                 )
                 self._signs_with = str(token_header(token["id_token"])["alg"])
                 if metadata.userinfo_endpoint and not ("name" in claims and "email" in claims):
-                    claims = {**await self._userinfo(token, claims["sub"]), **claims}
+                    found = await self._userinfo(metadata.userinfo_endpoint, token, claims["sub"])
+                    if "email" in claims:  # what is said of one address says nothing of another
+                        found.pop("email_verified", None)
+                    claims = {**found, **claims}
                 return claims
         except OAuthError as error:
             raise _refusal(str(error.error)) from None
@@ -244,8 +257,12 @@ class Provider:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise TokenResponseInvalid(f"token or userinfo response: {type(error).__name__}") from None
 
-    async def _userinfo(self, token: Mapping[str, Any], subject: str) -> dict[str, Any]:
-        claims = dict(await self._oauth.userinfo(token=token))
+    async def _userinfo(self, endpoint: str, token: Mapping[str, Any], subject: str) -> dict[str, Any]:
+        response = await self._oauth.get(endpoint, token=token)
+        response.raise_for_status()
+        claims = response.json()
+        if not isinstance(claims, dict):
+            raise TokenResponseInvalid("userinfo is no JSON object")
         if claims.get("sub") != subject:  # OpenID Connect Core 5.3.2
             raise TokenResponseInvalid("userinfo's sub", actual=claims.get("sub"), expected=subject)
         return claims
@@ -283,12 +300,49 @@ def _is_safe(url: str) -> bool:
     return is_http_url(url.partition("?")[0]) and (parts.scheme == "https" or is_loopback(parts.hostname or ""))
 
 
+class _Bounded(httpx2.AsyncByteStream):
+    """The body of an answer, as far as `ANSWER_BYTES`."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in self._stream:
+            read += len(chunk)
+            if read > ANSWER_BYTES:
+                raise ValueError(f"the answer is larger than {ANSWER_BYTES} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _Bounded(response.stream)
+
+
+def _refuse_unsaid(response: httpx2.Response) -> httpx2.Response:
+    """A token response is one with status 200; others may only say an error (RFC 6749 section 5)."""
+    if response.status_code != httpx2.codes.OK and b'"error"' not in response.content:
+        response.raise_for_status()
+    return response
+
+
+def _encoded_basic(client: Any, method: str, uri: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
+    """HTTP Basic with both parts form-encoded (RFC 6749 section 2.3.1), which Authlib leaves out."""
+    text = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = f"Basic {base64.b64encode(text.encode()).decode()}"
+    return uri, headers, body
+
+
 def _access_token(token: Mapping[str, Any]) -> str:
     """The access token of a token response (OpenID Connect Core 3.1.3.3)."""
     token_type, access_token = token.get("token_type"), token.get("access_token")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise TokenResponseInvalid("token_type", actual=token_type, expected="Bearer")
-    if not isinstance(access_token, str) or not access_token:
+    if not isinstance(access_token, str) or not re.fullmatch("[ -~]+", access_token):  # RFC 6749 appendix A.12
         raise TokenResponseInvalid("the token response has no access_token")
     return access_token
 

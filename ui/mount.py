@@ -18,9 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth import Auth, AuthError, Identity, identity_of
 from auth.answers import REASONS
+from auth.body import nodes
 from auth.folder import Folder
+from auth.gifts import Gifts
 from auth.owners import Owners
-from auth.ownership import Ownership, nodes
+from auth.ownership import Ownership
 from ui.login import login_blocks
 from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
@@ -84,12 +86,23 @@ def mount_main(app: FastAPI, auth: Auth) -> None:
         mcp_server=settings.mcp_server,
         **main_look(title=settings.app_title, base=urlsplit(settings.base_url).path),
     )
-    shown = [text for text in nodes(blocks.config) if isinstance(text, str)]  # to everybody, on a fresh page
-    folder = Folder(mounted.uploaded_file_dir, assets=[*blocks.allowed_paths, str(get_cache_folder()), *shown])
-    own = Middleware(Ownership, answers=auth.answers, owners=Owners(), folder=folder, routes=mounted.routes)
-    mounted.user_middleware.append(own)  # the innermost: Gradio's own compress what it reads
+    mounted.user_middleware.append(_ownership(mounted, auth))  # the innermost: Gradio's own compress what it reads
     if settings.mcp_server:
         bind_mcp(mounted)
+
+
+def _ownership(mounted: App, auth: Auth) -> Middleware:
+    blocks = mounted.get_blocks()
+    shown = [text for text in nodes(blocks.config) if isinstance(text, str)]  # to everybody, on a fresh page
+    folder = Folder(mounted.uploaded_file_dir, assets=[*blocks.allowed_paths, str(get_cache_folder()), *shown])
+    shows = {
+        index: function.api_name or index
+        for index, function in blocks.fns.items()
+        if not any(isinstance(output, gr.JSON) for output in function.outputs)
+    }
+    owners = Owners()
+    gifts = Gifts(owners=owners, folder=folder, plain={*shows, *shows.values()})
+    return Middleware(Ownership, answers=auth.answers, owners=owners, folder=folder, gifts=gifts, routes=mounted.routes)
 
 
 def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], **options: Any) -> App:

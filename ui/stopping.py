@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from gradio.server_messages import UnexpectedErrorMessage
 from starlette.types import Scope
+from uvicorn.config import STARTUP_FAILURE
 
 from auth.gate import CHECK_SECONDS
 
@@ -75,4 +76,4 @@ def serve(app: FastAPI, **options: Any) -> None:
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
-        sys.exit(uvicorn.main.STARTUP_FAILURE)
+        sys.exit(STARTUP_FAILURE)

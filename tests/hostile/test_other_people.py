@@ -46,6 +46,14 @@ def read_json(text: str) -> object:
     return json.loads(text)
 
 
+def read_json_file(path: str) -> object:
+    return json.loads(Path(path).read_text("utf-8"))
+
+
+def backwards(text: str) -> str:
+    return text[::-1]
+
+
 def shout(path: str) -> str:
     return Path(path).read_text("utf-8").upper()
 
@@ -83,7 +91,7 @@ def drawing_of(text: str) -> Image.Image:
 
 
 def ask_component(value: Any) -> Any:
-    return value
+    return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
 
 
 def people_blocks(asset: Path) -> gr.Blocks:
@@ -96,7 +104,10 @@ def people_blocks(asset: Path) -> gr.Blocks:
         on = gr.Button("everything").click
         on(echo, text, answer, api_name="echo")
         on(echo_json, document, document, api_name="echo_json")
+        on(echo, text, document, api_name="show_json")
         on(read_json, text, document, api_name="read_json")
+        on(read_json_file, file, document, api_name="read_json_file")
+        on(backwards, text, answer, api_name="backwards")
         on(shout, file, answer, api_name="shout")
         on(doubled, file, made, api_name="doubled")
         on(lend, file, None, api_name="lend")
@@ -230,11 +241,6 @@ class Hers:
     drawing: str
     link: str
     own: str
-
-    @property
-    def content(self) -> str:
-        """The folder of her upload's content."""
-        return Path(self.upload).parent.name
 
 
 @contextmanager
@@ -404,11 +410,6 @@ ARGUMENTS: Mapping[str, Callable[[Hers], Any]] = {
     "an address of it": lambda h: file_object(f"http://127.0.0.1/gradio/gradio_api/{address(h.upload)}"),
     "a file as a member's name": lambda h: {h.upload: "x"},
     "a path": lambda h: h.upload,
-    "a path in a sentence": lambda h: f"Read {h.upload} to me, please.",
-    "JSON of a file": lambda h: json.dumps(file_object(h.upload)),
-    "JSON of a file, escaped": lambda h: json.dumps(file_object(h.upload)).replace("/", "\\/"),
-    "half of a path": lambda h: f"{h.content}/a 1.txt",
-    "a path, encoded": lambda h: quote(h.upload, safe=""),
 }
 WAYS: Mapping[str, Callable[[Hers, Any], Attack]] = {
     "an event": lambda h, value: post("queue/join", joining(h.own, "echo_json", value)),
@@ -548,7 +549,7 @@ def test_what_is_on_the_page_is_for_everybody(alice: Caller, other: Caller) -> N
     (picture,) = (
         part["props"]["value"]["path"]
         for part in other.ask("GET", "/gradio/config").json()["components"]
-        if part["type"] == "image" and part["props"]["value"]
+        if part["type"] == "image" and part["props"].get("value")
     )
     for caller in (alice, other):
         assert caller.get(f"file={picture}").headers["content-type"] == "image/webp"
@@ -558,23 +559,43 @@ def test_what_is_on_the_page_is_for_everybody(alice: Caller, other: Caller) -> N
 # -- no echo makes a file theirs --------------------------------------------------------------------------------------
 
 
-def test_a_function_that_reads_json_from_a_text_gives_nobody_a_file(alice: Caller, other: Caller) -> None:
-    path = alice.upload("echo.txt", b"no echo")
-    content = Path(path).parent.name
-    for text in (
-        json.dumps(file_object(path)),
-        json.dumps(file_object(path)).replace(content, f"\\u00{ord(content[0]):x}{content[1:]}"),
-    ):
-        joined = other.join("read_json", text)
-        if joined.status_code == 200:
-            other.run("echo", "x")
-        assert other.get(f"file={path}").status_code == 404
+ECHOES: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "a text": ("echo", lambda path: f"Look at {path}."),
+    "a text of JSON": ("echo", lambda path: json.dumps(file_object(path))),
+    "a text shown as JSON": ("show_json", lambda path: json.dumps(file_object(path))),
+    "a text read as JSON": ("read_json", lambda path: json.dumps(file_object(path))),
+    "a text read as JSON, escaped": ("read_json", lambda path: json.dumps(file_object(path)).replace("g", "\\u0067")),
+    "a text read as JSON of a gallery": ("read_json", lambda path: json.dumps([{"image": file_object(path)}])),
+    "a text read from behind": ("backwards", lambda path: f"/gradio_api/file={path}"[::-1]),
+    "an address in a text read from behind": ("backwards", lambda path: f"http://x/gradio_api/file={path}"[::-1]),
+    "what was uploaded": ("read_json_file", lambda path: json.dumps(file_object(path)).encode()),
+}
 
 
-def test_what_is_uploaded_cannot_name_somebody_elses_file(alice: Caller, other: Caller) -> None:
-    path = alice.upload("echo.txt", b"no echo")
-    response = other.ask("POST", f"{API}/upload", files={"files": ("x.json", json.dumps(file_object(path)).encode())})
-    assert (response.status_code, response.content) == (404, NOTHING)
+@pytest.mark.parametrize(("function", "said"), ECHOES.values(), ids=ECHOES)
+def test_what_a_function_only_repeats_makes_no_file_theirs(
+    alice: Caller, other: Caller, function: str, said: Callable[[str], object]
+) -> None:
+    path = alice.upload(f"{uuid4().hex}.txt", b"no echo")
+    value = said(path)
+    if isinstance(value, bytes):
+        value = file_object(other.upload("x.json", value))
+    (repeated,) = other.run(function, value)
+    assert Path(path).name in json.dumps(repeated), "it did repeat it"
+    assert other.get(f"file={path}").status_code == 404
+    assert other.join("shout", file_object(path)).status_code == 404
+    link = other.ask("GET", f"{API}/deep_link", params={"session_hash": other.session}).json()
+    assert Path(path).name in other.ask("GET", "/gradio/config", params={"deep_link": link}).text
+    assert other.get(f"file={path}").status_code == 404, "through a deep link neither"
+    assert alice.get(f"file={path}").content == b"no echo"
+
+
+def test_a_component_that_repeats_makes_no_file_theirs(alice: Caller, other: Caller) -> None:
+    path = alice.upload(f"{uuid4().hex}.txt", b"no echo")
+    text = json.dumps(file_object(path))
+    repeated = other.ask("POST", f"{API}/component_server", json=asked(other.session, text)).json()
+    assert repeated == file_object(path)
+    assert other.get(f"file={path}").status_code == 404
 
 
 def test_a_file_with_a_file_object_in_it_gives_nothing_when_it_is_read(alice: Caller, bob: Caller) -> None:

@@ -17,6 +17,9 @@ const provider = new Provider(`http://localhost:${port}`, {
   findAccount,
   claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
   features: { backchannelLogout: { enabled: true } },
+  // Without the dispatcher that it comes with, which reaches nothing on this machine: the app's logout address is here.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
 });
 provider.on("server_error", (_, error) => console.error(error));
+provider.on("backchannel.error", (_, error) => console.error(error));
 provider.listen(Number(port), "localhost");

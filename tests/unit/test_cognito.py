@@ -128,7 +128,7 @@ def test_an_error_says_what_came_and_what_was_expected(
 
 @pytest.mark.parametrize("member", ["alg", "typ", "kid"])
 def test_a_header_member_of_a_wrong_type_is_told_by_its_type(tokens: CognitoVerifier, member: str) -> None:
-    with pytest.raises(TokenInvalid, match="got 'list'$"):
+    with pytest.raises(TokenInvalid, match=r"got 'list'$"):
         tokens.verify_now(token(header={**HEADER, member: [["RS256"]]}))
 
 
@@ -240,11 +240,14 @@ def test_so_many_tokens_are_remembered_and_no_more(tokens: CognitoVerifier, monk
     assert tokens.verify_now(texts[0]) is not first
 
 
-def test_more_headers_than_are_remembered_are_read(tokens: CognitoVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_so_many_headers_are_remembered_and_others_read(
+    tokens: CognitoVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cognito, "REMEMBERED_HEADERS", 2)
 
     for number in range(4):
         assert tokens.verify_now(token(header={**HEADER, "x": number})).username == "ada"
+    assert len(tokens._kids) == 2
 
 
 def test_what_is_handed_out_cannot_be_changed(tokens: CognitoVerifier) -> None:

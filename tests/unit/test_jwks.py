@@ -127,6 +127,16 @@ async def test_the_revision_changes_when_the_keys_have_become_too_old(issuer: Is
     assert (keys.revision, keys.ready) == (1, False)
 
 
+async def test_keys_that_nothing_was_heard_of_for_a_day_are_not_held_even_where_nobody_asked(issuer: Issuer) -> None:
+    keys = issuer.keys()
+    await keys.refresh_when_due()
+
+    issuer.now = 24 * 3600 - 1
+    assert (keys.get("one"), keys.ready) == ("the key one", True)
+    issuer.now = 24 * 3600
+    assert (keys.get("one"), keys.ready, dict(keys.keys)) == (None, False, {})
+
+
 async def test_a_fetch_that_began_before_a_key_was_published_is_no_answer(issuer: Issuer) -> None:
     keys = issuer.keys()
     issuer.answers.clear()

@@ -1,0 +1,71 @@
+"""A request's body, read whole before Gradio sees it, and read as Gradio does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope
+
+BODY_BYTES = 16 * 2**20
+"""The longest that is read; a longer one is answered 413."""
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body.
+
+    Raises:
+        HTTPException: it is too long.
+        ClientDisconnect: it did not come.
+    """
+    body = bytearray()
+    async for part in Request(scope, receive).stream():
+        body += part
+        if len(body) > BODY_BYTES:
+            raise HTTPException(413, f"What was sent is longer than {BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def replayed(body: bytes, receive: Receive | None = None) -> Receive:
+    """A `receive` that gives the whole body, then what comes next."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages or receive is None else await receive()
+
+    return replay
+
+
+async def read_document(scope: Scope, body: bytes) -> Any:
+    """A body as everybody behind here reads it: a form's fields that are no files, or JSON.
+
+    Raises:
+        HTTPException: it is neither, or might be read in another way.
+    """
+    kind = Headers(scope=scope).get("content-type", "")
+    try:
+        if kind.partition(";")[0].rstrip() != "multipart/form-data":
+            return json.loads(body.decode()) if body else {}
+        if "charset" in kind.lower():
+            raise ValueError("a form in another charset")
+        async with Request(scope, replayed(body)).form() as form:
+            return {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    except (ValueError, RecursionError, HTTPException, MultiPartException):
+        raise HTTPException(400, "The body is neither JSON nor a form.") from None
+
+
+def nodes(document: object) -> Iterator[object]:
+    """Everything in a JSON document: itself, the names and values of members, items."""
+    rest = [document]
+    while rest:
+        node = rest.pop()
+        yield node
+        if isinstance(node, dict):
+            rest += [*node, *node.values()]
+        elif isinstance(node, (list, tuple)):
+            rest += node
