@@ -100,7 +100,7 @@ class Answers:
             status=error.status,
             heading=error.title,
             sentence=error.sentence,
-            detail="",
+            detail=f"You signed in as {begun['email'][:254]}." if isinstance(begun.get("email"), str) else "",
             actions=actions,
         )
 

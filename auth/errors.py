@@ -16,7 +16,7 @@ class AuthError(Exception):
     status: ClassVar[int] = 401
     code: ClassVar[str] = "unauthenticated"
     title: ClassVar[str] = "Please sign in"
-    sentence: ClassVar[str] = "You need to sign in to see this page."
+    sentence: ClassVar[str] = "You need to sign in first."
 
     def __init__(self, reason: str = "", *, actual: object = None, expected: object = None) -> None:
         super().__init__(reason)

@@ -38,16 +38,16 @@ class Authentication:
             outcome: Identity | AuthError
             try:
                 token = bearer_token(scope)
-                outcome = self._person(scope) if token is None else await self._caller(token)
+                if token is None:
+                    outcome = self._person(scope)
+                elif self._verifier is None:
+                    raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
+                else:
+                    outcome = await self._verifier.verify(token)
             except AuthError as error:
                 outcome = error
             scope.setdefault("state", {})["identity"] = outcome
         await self._app(scope, receive, send)
-
-    async def _caller(self, token: str) -> Identity:
-        if self._verifier is None:
-            raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
-        return await self._verifier.verify(token)
 
     def _person(self, scope: Scope) -> Identity:
         session = scope["session"]
@@ -203,15 +203,18 @@ def bearer_token(scope: Scope) -> str | None:
     Raises:
         BearerMalformed: several Authorization headers, or no single token after the scheme.
     """
-    found = [value for name, value in scope["headers"] if name == b"authorization"]
-    if not found:
+    credentials = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if credentials is not None:
+                raise BearerMalformed("several Authorization headers")
+            credentials = value
+    if credentials is None:
         return None
-    if len(found) > 1:
-        raise BearerMalformed(f"{len(found)} Authorization headers")
-    scheme, *tokens = found[0].split() or [b""]
+    scheme, *tokens = credentials.split() or [b""]
     if scheme.lower() != b"bearer":
         return None
-    if len(tokens) != 1 or b"," in tokens[0] or b"\t" in found[0]:
+    if len(tokens) != 1 or b"," in tokens[0] or b"\t" in credentials:
         raise BearerMalformed("no single token after Bearer")
     return str(tokens[0], "latin-1")
 

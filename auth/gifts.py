@@ -31,7 +31,7 @@ MESSAGE = re.compile(rb'data: \{"msg":"\w+","event_id":"([^"]+)"')
 FLAT = rb'(?:[^{}"]++|"(?:[^"\\]|\\.)*+")*+'
 FILE_OBJECT = re.compile(rb'\{%b\{\s*"_type"\s*:\s*"gradio\.FileData"\s*\}%b\}' % (FLAT, FLAT))
 LINK = re.compile(rb"""/gradio_api/file=([^"'\\\s()<>]+)""")
-CLOCK_SECONDS = 0.05
+CLOCK_SECONDS = 0.01
 """What the dates of files may lag behind the clock."""
 
 Hear = Callable[[bytes], None]

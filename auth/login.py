@@ -14,7 +14,7 @@ from auth.admission import admit
 from auth.backchannel import backchannel_routes
 from auth.browser import is_same_origin
 from auth.context import Auth
-from auth.errors import CallbackMalformed, SignOutUnknown, UnknownProvider
+from auth.errors import CallbackMalformed, NotAllowed, SignOutUnknown, UnknownProvider
 from auth.providers import Provider
 
 SAFE_PATH = re.compile(
@@ -66,12 +66,13 @@ def login_routes(auth: Auth) -> APIRouter:
         remember(request, next_path)
         await chosen.metadata()
         state, begun = sessions.begin_sign_in(request.session, chosen.name, next_path)
-        url = await chosen.authorization_url(state, begun)
+        choose = request.session.pop("choose", None) is not None
+        url = await chosen.authorization_url(state, begun, choose_account=choose)
         return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
 
-    def remember(request: Request, next_path: str) -> None:
-        """For the page that is shown should the sign-in fail: it leads back to where the person was going."""
-        request.scope.setdefault("state", {})["sign_in"] = {"next": next_path}
+    def remember(request: Request, next_path: str, email: object = None) -> None:
+        """For the page that is shown should the sign-in fail: where the person was going, and as whom."""
+        request.scope.setdefault("state", {})["sign_in"] = {"next": next_path, "email": email}
 
     @router.get("/auth")
     async def google_callback(request: Request) -> Response:
@@ -89,7 +90,12 @@ def login_routes(auth: Auth) -> APIRouter:
         if not params.get("code"):
             raise CallbackMalformed("there is no code")
         claims = await chosen.redeem(params["code"], begun)
-        admit(settings, chosen.name, claims)
+        try:
+            admit(settings, chosen.name, claims)
+        except NotAllowed:
+            request.session["choose"] = True  # or the provider would send the same account again
+            remember(request, begun.next, claims.get("email"))
+            raise
         sessions.begin(request.session, chosen.name, claims)
         return go(begun.next or "/gradio/")
 
@@ -123,7 +129,8 @@ def login_routes(auth: Auth) -> APIRouter:
 
     def back_from_provider(request: Request) -> Response:
         """RP-Initiated Logout 1.0 section 3: the provider sends back the state that it was given."""
-        if not secrets.compare_digest(request.query_params["state"], str(request.session.pop("left", ""))):
+        sent = str(request.session.pop("left", ""))
+        if not sent or request.query_params["state"] != sent:  # not a secret: it only tells this browser's own way back
             raise SignOutUnknown("state does not match the one sent to the end-session endpoint")
         return go("/")
 

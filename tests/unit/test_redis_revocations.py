@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 
 from auth.errors import SessionUnchecked
 from auth.redis_revocations import RedisRevocations
-from tests.replicas.servers import RedisServer, free_port
+from tests.replicas.servers import ROOT, RedisServer, free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -224,6 +225,19 @@ async def test_a_wrong_password_is_named_without_being_told_and_sign_outs_work_h
         async with replica(f"redis://:the%20right%20one@127.0.0.1:{server.port}/0") as one:
             await one.settled(5)
             assert one.problem is None
+
+
+async def test_a_user_who_may_do_no_more_than_is_asked_for_suffices(server: RedisServer, redis: Redis) -> None:
+    commands = re.search(r"needs the commands `([A-Z\s]+)`", (ROOT / "deploy/README.md").read_text("utf-8"))
+    assert commands is not None
+    allowed = [f"+{command.lower()}" for command in commands[1].split()]
+    await redis.execute_command("ACL", "SETUSER", "app", "on", ">hush", "~sessions:*", "&sessions:*", "-@all", *allowed)
+    async with replica(f"redis://app:hush@127.0.0.1:{server.port}/0") as one:
+        await one.settled(5)
+        revoke(one)
+        await one.settled(5)
+        assert one.problem is None
+    assert await redis.zcard(f"sessions:{NAME}:ended") == 1
 
 
 async def test_a_replica_that_never_reached_redis_says_of_older_sessions_that_it_cannot_know() -> None:

@@ -302,6 +302,7 @@ def test_a_cookie_copied_before_sign_out_is_refused_after_it(house: House) -> No
     with pytest.raises(SessionRevoked):
         house.read(copied)
     house.clock.advance(7 * HOUR)
+    house.sessions.end(house.sign_in())
     with pytest.raises(SessionRevoked):
         house.another_process().read(copied)
 
@@ -496,6 +497,12 @@ def test_long_addresses_to_return_to_leave_the_newest_sign_ins(house: House) -> 
     assert len(house.sessions.take_sign_in(session, states[-1], "acme").next) == 1024
     with pytest.raises(SignInUnknown):
         house.sessions.take_sign_in(session, states[0], "acme")
+
+
+def test_an_address_to_return_to_that_is_too_long_costs_no_sign_in(house: House) -> None:
+    session: dict[str, Any] = {}
+    state, _ = house.sessions.begin_sign_in(session, "acme", "/" + "x" * 5000)
+    assert house.sessions.take_sign_in(session, state, "acme")
 
 
 def test_sign_ins_and_the_session_do_not_touch_each_other(house: House) -> None:

@@ -1,0 +1,177 @@
+"""What session, gate and ownership add to a request of Gradio's: its time with them, as a multiple of the same without.
+
+    python -m tests.bench.gate
+
+In process: no network, one core, CPU time, both apps in every round, the median over the rounds. Both serve the same
+Blocks; one is mounted by Gradio alone, the other as this app does it, and asked with a session cookie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from pydantic import SecretStr
+from starlette.types import ASGIApp, Message, Scope
+
+import ui.mount
+from auth import Auth, Settings
+from auth.session import cookie_name, session_signer
+
+ROUNDS = 31
+GOAL = 1.10
+API = "/gradio/gradio_api"
+SETTINGS = Settings(_env_file=None, secret_key=SecretStr("kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"))  # type: ignore[call-arg]
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def blocks() -> gr.Blocks:
+    with gr.Blocks(analytics_enabled=False) as made:
+        text, file, answer, copy = gr.Textbox(), gr.File(), gr.Textbox(), gr.File()
+        on = gr.Button().click
+        on(lambda text: text, text, answer, api_name="echo")
+        on(lambda text: text, text, answer, api_name="echo_at_once", queue=False)
+        on(lambda path: path, file, copy, api_name="file_at_once", queue=False)
+    return made
+
+
+def bare() -> FastAPI:
+    app = FastAPI()
+    gr.mount_gradio_app(app, blocks(), "/gradio", run_history=False, ssr_mode=False)
+    return app
+
+
+def gated() -> tuple[FastAPI, Headers]:
+    """The app, and what a browser sends with each request."""
+    app = FastAPI()
+    auth = Auth(SETTINGS)
+    auth.install(app)
+    ui.mount.main_blocks = blocks
+    ui.mount.mount_main(app, auth)
+    session: dict[str, Any] = {}
+    auth.sessions.begin(session, next(iter(auth.providers)), {"sub": "ada", "name": "Ada", "email": "ada@example.com"})
+    value = session_signer(auth.settings).sign(b64encode(json.dumps(session).encode()))
+    return app, [(b"cookie", f"{cookie_name(auth.settings)}=".encode() + value), (b"sec-fetch-site", b"same-origin")]
+
+
+async def ask(app: ASGIApp, path: str, headers: Headers, body: bytes = b"", query: str = "", kind: str = "") -> bytes:
+    """The whole answer to a request; a GET where there is no body."""
+    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    parts: list[bytes] = []
+
+    async def receive() -> Message:
+        return first.pop() if first else await asyncio.Event().wait() and {}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            assert message["status"] == 200, (path, message)
+        parts.append(message.get("body", b""))
+
+    sent = [(b"host", b"127.0.0.1:8000"), (b"user-agent", b"bench"), (b"accept", b"*/*"), *headers]
+    if body:
+        sent += [(b"content-type", (kind or "application/json").encode()), (b"content-length", str(len(body)).encode())]
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST" if body else "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": sent,
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
+        "state": {},
+    }
+    await app(scope, receive, send)
+    return b"".join(parts)
+
+
+async def upload(app: ASGIApp, headers: Headers) -> str:
+    form = b'--b\r\nContent-Disposition: form-data; name="files"; filename="f.txt"\r\n\r\n%b\r\n--b--\r\n' % (
+        b"x" * 10_000
+    )
+    (path,) = json.loads(await ask(app, f"{API}/upload", headers, form, kind="multipart/form-data; boundary=b"))
+    return str(path)
+
+
+def requests(app: ASGIApp, headers: Headers, file: str) -> dict[str, tuple[int, Callable[[], Awaitable[bytes]]]]:
+    """How often in a round, and what, by name."""
+    argument = {"path": file, "orig_name": "f.txt", "meta": {"_type": "gradio.FileData"}}
+
+    def body(index: int, *data: object) -> bytes:
+        return json.dumps({"data": data, "event_data": None, "fn_index": index, "session_hash": "s3s5i0n"}).encode()
+
+    async def event() -> bytes:
+        await ask(app, f"{API}/queue/join", headers, body(0, "Good morning, how are you?"))
+        return await ask(app, f"{API}/queue/data", headers, query="session_hash=s3s5i0n")
+
+    return {
+        "an event: queue/join and queue/data": (10, event),
+        "run, a text": (
+            40,
+            lambda: ask(app, f"{API}/run/echo_at_once", headers, body(1, "Good morning, how are you?")),
+        ),
+        "run, a file in and out": (40, lambda: ask(app, f"{API}/run/file_at_once", headers, body(2, argument))),
+        "a file of 10 kB": (40, lambda: ask(app, f"{API}/file={file}", headers)),
+    }
+
+
+async def measure() -> dict[str, tuple[float, float]]:
+    """Microseconds of a request with all, and time as a multiple of that without."""
+    with_all, headers = gated()
+    apps: list[tuple[FastAPI, Headers]] = [(bare(), []), (with_all, headers)]
+    async with AsyncExitStack() as running:
+        for app, _ in apps:
+            await running.enter_async_context(app.router.lifespan_context(app))
+        sides = [requests(app, headers, await upload(app, headers)) for app, headers in apps]
+        seconds: dict[str, list[list[float]]] = {name: [[], []] for name in sides[0]}
+        for number in range(ROUNDS + 1):
+            for name in seconds:
+                for side in (0, 1) if number % 2 else (1, 0):
+                    times, one = sides[side][name]
+                    start = time.process_time()
+                    for _ in range(times):
+                        await one()
+                    seconds[name][side].append((time.process_time() - start) / times)
+        total = [
+            [sum(round_) for round_ in zip(*(seconds[name][side] for name in sides[0]), strict=True)] for side in (0, 1)
+        ]
+    return {
+        name: (
+            statistics.median(gated[1:]) * 1e6,
+            statistics.median(other / one for one, other in zip(bare[1:], gated[1:], strict=True)),
+        )
+        for name, (bare, gated) in {**seconds, "one of each": total}.items()
+    }
+
+
+def main() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder).resolve())
+        found = asyncio.run(measure())
+    print(f"{ROUNDS} rounds\n\n{'':40} {'us':>8} {'ratio':>8}  to reach")
+    for name, (microseconds, ratio) in found.items():
+        print(f"{name:40} {microseconds:8.0f} {ratio:8.3f}  {GOAL}")
+
+
+if __name__ == "__main__":
+    main()
