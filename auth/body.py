@@ -9,23 +9,27 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
 
 BODY_BYTES = 16 * 2**20
 """The longest that is read; a longer one is answered 413."""
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     """The whole body.
 
     Raises:
         HTTPException: it is too long.
         ClientDisconnect: it did not come.
     """
-    body = bytearray()
-    async for part in Request(scope, receive).stream():
-        body += part
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > BODY_BYTES:
             raise HTTPException(413, f"What was sent is longer than {BODY_BYTES} bytes.")
     return bytes(body)

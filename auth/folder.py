@@ -23,16 +23,11 @@ class Folder:
     def __init__(self, path: str, *, assets: Iterable[str]) -> None:
         roots = {os.path.realpath(path), os.path.abspath(path)}
         self._roots = tuple(f"{root}/".casefold() for root in roots)
-        self._assets = {place for text in assets for place in self.named_in(text)} - roots
+        places = {self.place(file) for text in assets for file in files_named_in(text)}
+        self._assets = places - roots
 
     def is_open(self, place: str) -> bool:
         return place in self._assets or not self._assets.isdisjoint(map(str, PurePath(place).parents))
-
-    def named_in(self, text: str) -> Iterator[str]:
-        """The places that a text is the path or the address of."""
-        if "/" in text or "%" in text:
-            files = (text, *(unquote(re.split("[?#]", file, maxsplit=1)[0]) for file in addressed(text)))
-            yield from (place for file in files if (place := self.place(file)))
 
     def place(self, file: str) -> str | None:
         """Where a path leads in the folder; None where it leads elsewhere, or nowhere."""
@@ -49,6 +44,13 @@ class Folder:
     def _is_below(self, place: str) -> bool:
         """In any case: on a file system that tells none, what is spelled in another than the true one is nobody's."""
         return f"{place}/".casefold().startswith(self._roots)
+
+
+def files_named_in(text: str) -> tuple[str, ...]:
+    """What is a file if a text is a path or an address."""
+    if "/" not in text and "%" not in text:
+        return ()
+    return text, *(unquote(re.split("[?#]", file, maxsplit=1)[0]) for file in addressed(text))
 
 
 def addressed(address: str) -> Iterator[str]:

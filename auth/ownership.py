@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.answers import Answers
 from auth.body import nodes, read_body, read_document, replayed
-from auth.folder import Folder, addressed
+from auth.folder import Folder, addressed, files_named_in
 from auth.gifts import Gifts, heard
 from auth.identity import identity_of
 from auth.owners import Owners, TooManySessions
@@ -86,7 +86,7 @@ class Ownership:
         try:
             self._check_address(method, path, query, theirs)
             if method not in ("GET", "HEAD") and path not in STREAMED:
-                body = await read_body(scope, receive)
+                body = await read_body(receive)
                 document = await read_document(scope, body)
                 receive = replayed(body, receive)
                 self._check_document(document, theirs)
@@ -111,12 +111,13 @@ class Ownership:
     def _check_address(self, method: str, path: str, query: QueryParams, theirs: _Theirs) -> None:
         for name, value in query.multi_items():
             theirs.name(name, value)
-            theirs.places(self._folder.named_in(value))
+            theirs.text(value)
         for regex, methods in self._naming:
             if method in methods and (match := regex.match(path)):
                 for name, value in match.groupdict().items():
                     theirs.name(name, value)
-        theirs.places(place for file in addressed(path) if (place := self._folder.place(file)))
+        for file in addressed(path):
+            theirs.file(file)
 
     def _check_document(self, document: Any, theirs: _Theirs) -> None:
         if isinstance(document, dict):
@@ -126,7 +127,7 @@ class Ownership:
                 theirs.name("drawing", document.get("id"))
         for node in nodes(document):
             if isinstance(node, str):
-                theirs.places(self._folder.named_in(node))
+                theirs.text(node)
             elif isinstance(node, dict) and "id" in node and node.keys() <= DRAWING:
                 theirs.drawing(node["id"])
 
@@ -170,7 +171,14 @@ class _Theirs:
         if isinstance(drawing, str) and self._owners.owner_of(f"drawing {drawing}") not in (None, self._who):
             raise NotTheirs("another's drawing")
 
-    def places(self, places: Iterable[str]) -> None:
-        for place in places:
-            if not self._owners.has_file(self._who, place) and not self._folder.is_open(place):
-                raise NotTheirs("another's file")
+    def text(self, text: str) -> None:
+        """Any text in a request: it may be the path or the address of a file."""
+        for file in files_named_in(text):
+            self.file(file)
+
+    def file(self, file: str) -> None:
+        if self._owners.has_file(self._who, file):
+            return
+        place = self._folder.place(file)
+        if place and not self._owners.has_file(self._who, place) and not self._folder.is_open(place):
+            raise NotTheirs("another's file")

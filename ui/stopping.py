@@ -13,7 +13,8 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from gradio.server_messages import UnexpectedErrorMessage
+from gradio.server_messages import LogMessage, UnexpectedErrorMessage
+from gradio_client.utils import ServerMessage
 from starlette.types import Scope
 from uvicorn.config import STARTUP_FAILURE
 
@@ -49,8 +50,10 @@ class Stopping:
         if (is_tab or "/gradio_api/call/" in path) and now < self._until:
             self._last_event = now
             return None
-        if is_tab:
-            return f"data: {UnexpectedErrorMessage(message=WORDS).model_dump_json()}\n\n".encode()
+        if is_tab:  # a warning, since Gradio shows an error's words only where it is told to show them all
+            ended = UnexpectedErrorMessage(message=ServerMessage.server_stopped)
+            shown = LogMessage(log=WORDS, level="warning", title="Restart"), ended
+            return "".join(f"data: {message.model_dump_json()}\n\n" for message in shown).encode()
         if "/gradio_api/call/" in path:
             return f"event: error\ndata: {json.dumps(WORDS)}\n\n".encode()
         return None if now < min(self._until, self._last_event + 2 * CHECK_SECONDS) else b""
