@@ -12,10 +12,10 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi.routing import iter_route_contexts
-from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import BaseRoute, compile_path
@@ -32,6 +32,7 @@ STREAMED = ("/gradio_api/upload", "/gradio_api/process_recording")
 """What comes here is a file of any length, and nothing else: it goes through unread."""
 DRAWING = frozenset({"id", "background", "layers", "composite"})
 """The members of an ImageEditor's value; `id` stands for the drawing that its component holds already."""
+DRAWING_CHARACTERS = 8
 
 log = logging.getLogger("auth")
 
@@ -80,7 +81,7 @@ class Ownership:
             return
         who = identity_of(HTTPConnection(scope)).identity
         method, path = scope["method"], scope["path"].removeprefix(scope["root_path"])
-        query = QueryParams(scope["query_string"])
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)  # as Starlette
         theirs = _Theirs(who, self._owners, self._folder)
         document: Any = {}
         try:
@@ -90,7 +91,7 @@ class Ownership:
                 document = await read_document(scope, body)
                 receive = replayed(body, receive)
                 self._check_document(document, theirs)
-            link = query.get("deep_link")
+            link = dict(query).get("deep_link")
             hear = self._gifts.told(method, path, document, who) if link is None else self._gifts.opened(link, who)
             await self._app(scope, receive, heard(hear, send) if hear else send)
         except HTTPException as refusal:
@@ -108,8 +109,8 @@ class Ownership:
             response.headers["Connection"] = "close"  # the body may be there still (RFC 9112 section 9.3)
         await response(scope, receive, send)
 
-    def _check_address(self, method: str, path: str, query: QueryParams, theirs: _Theirs) -> None:
-        for name, value in query.multi_items():
+    def _check_address(self, method: str, path: str, query: list[tuple[str, str]], theirs: _Theirs) -> None:
+        for name, value in query:
             theirs.name(name, value)
             theirs.text(value)
         for regex, methods in self._naming:
@@ -124,12 +125,12 @@ class Ownership:
             for name in ("session_hash", "event_id"):
                 theirs.name(name, document.get(name))
             if document.get("fn_name") == "accept_blobs":
-                theirs.name("drawing", document.get("id"))
+                theirs.drawing(document.get("id"), sent=True)
         for node in nodes(document):
             if isinstance(node, str):
                 theirs.text(node)
             elif isinstance(node, dict) and "id" in node and node.keys() <= DRAWING:
-                theirs.drawing(node["id"])
+                theirs.drawing(node["id"], sent=False)
 
 
 class _Theirs:
@@ -157,18 +158,25 @@ class _Theirs:
         if name == "session_id":  # of MCP, which finds its session by any spelling of a UUID
             with suppress(ValueError):
                 value = UUID(value).hex
-        if name in ("session_hash", "upload_id", "session_id", "drawing"):
-            session = f"drawing {value}" if name == "drawing" else value
-            try:
-                if not self._owners.claim(self._who, session):
-                    raise NotTheirs(f"another's {name}")
-            except TooManySessions:
-                sentence = "You have opened too many sessions. Please wait a few minutes."
-                raise HTTPException(429, sentence, {"Retry-After": "60"}) from None
-            self.sessions.append(session)
+        if name in ("session_hash", "upload_id", "session_id"):
+            self.session(value)
 
-    def drawing(self, drawing: object) -> None:
-        if isinstance(drawing, str) and self._owners.owner_of(f"drawing {drawing}") not in (None, self._who):
+    def session(self, session: str) -> None:
+        try:
+            if not self._owners.claim(self._who, session):
+                raise NotTheirs("another's session")
+        except TooManySessions:
+            sentence = "You have opened too many sessions. Please wait a few minutes."
+            raise HTTPException(429, sentence, {"Retry-After": "60"}) from None
+        self.sessions.append(session)
+
+    def drawing(self, drawing: object, *, sent: bool) -> None:
+        """What an ImageEditor was sent goes by a name that its browser made up, as a session does."""
+        if not isinstance(drawing, str) or len(drawing) < DRAWING_CHARACTERS:
+            return
+        if sent:
+            self.session(f"drawing {drawing}")
+        elif self._owners.owner_of(f"drawing {drawing}") not in (None, self._who):
             raise NotTheirs("another's drawing")
 
     def text(self, text: str) -> None:

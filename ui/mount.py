@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args
@@ -12,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Request
 from gradio.routes import App
 from gradio.utils import get_cache_folder, get_type_hints
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,6 +29,8 @@ from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
 from ui.mcp import bind_mcp
 from ui.stopping import Stopping
+
+log = logging.getLogger("auth")
 
 SIGN_IN_FILES = ("", "theme.css", "gradio_api/startup-events")
 SIGN_IN_FOLDERS = ("assets/", "static/")
@@ -124,7 +127,16 @@ def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp
     blocks.has_launched = True  # only then may a file in an argument be none of this machine's but an uploaded one
     mounted.router.redirect_slashes = False  # made from the Host header
     mounted.add_middleware(around)
+    for fault in (KeyError, TypeError, ValueError):  # what Gradio's routes raise at a call that fits no function
+        mounted.add_exception_handler(fault, _unfit)
     return mounted
+
+
+async def _unfit(request: Request, error: Exception) -> Response:
+    about = {"error": type(error).__name__, "status": 400, "path": request.url.path[:200]}
+    log.warning("refused: the call fits no function", extra={"about": about}, exc_info=error)
+    said = {"detail": "The call fits no function here: check its name and arguments.", "error": "invalid_request"}
+    return JSONResponse(said, 400)
 
 
 def asks_for_request(function: Callable[..., object] | None) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from gradio.server_messages import LogMessage, UnexpectedErrorMessage
-from gradio_client.utils import ServerMessage
 from starlette.types import Scope
 from uvicorn.config import STARTUP_FAILURE
 
@@ -23,6 +22,16 @@ from auth.gate import CHECK_SECONDS
 GRACE_SECONDS = 25
 """How long events may go on after SIGTERM. What stops the process should wait some seconds longer before it kills."""
 WORDS = "The app is being restarted. Please try again in a moment."
+STOPPED = "Server stopped unexpectedly."
+"""What gradio_client knows a stop by (`gradio_client.utils.ServerMessage.server_stopped`)."""
+LAST_WORDS = "".join(
+    f"data: {json.dumps(message)}\n\n"
+    for message in (
+        LogMessage(log=WORDS, level="warning", title="Restart").model_dump(mode="json"),  # for people
+        UnexpectedErrorMessage(message=WORDS).model_dump(mode="json"),  # for the page
+        {"msg": STOPPED, "message": STOPPED},  # for programs, which would wait for ever
+    )
+).encode()
 
 
 class Stopping:
@@ -50,10 +59,8 @@ class Stopping:
         if (is_tab or "/gradio_api/call/" in path) and now < self._until:
             self._last_event = now
             return None
-        if is_tab:  # a warning, since Gradio shows an error's words only where it is told to show them all
-            ended = UnexpectedErrorMessage(message=ServerMessage.server_stopped)
-            shown = LogMessage(log=WORDS, level="warning", title="Restart"), ended
-            return "".join(f"data: {message.model_dump_json()}\n\n" for message in shown).encode()
+        if is_tab:
+            return LAST_WORDS
         if "/gradio_api/call/" in path:
             return f"event: error\ndata: {json.dumps(WORDS)}\n\n".encode()
         return None if now < min(self._until, self._last_event + 2 * CHECK_SECONDS) else b""

@@ -247,3 +247,16 @@ def test_the_main_blocks_files_cannot_be_had_at_sign_in(served: AppServer, targe
     status, _, body = raw(served, target.format(file=file), **(cookie if signed_in else {}))
     assert secret not in body
     assert status in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("call/v2/greet", {"unheard_of": 1}), ("call/v2/nothing", {}), ("call/v2/greet", {"session_hash": "x" * 12})],
+    ids=["argument", "function", "session"],
+)
+def test_a_call_that_fits_no_function_is_said_to_and_is_no_fault_of_the_app(served: AppServer, path, body) -> None:
+    url = f"{served.url}/local/oauth2/token"
+    token = httpx2.post(url, data={"grant_type": "client_credentials"}, auth=("local-program", "local-secret")).json()
+    credentials = {"Authorization": f"Bearer {token['access_token']}"}
+    answer = httpx2.post(f"{served.url}/gradio/gradio_api/{path}", json=body, headers=credentials)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

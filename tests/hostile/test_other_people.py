@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import quote, unquote
 from uuid import uuid4
@@ -61,7 +62,7 @@ def shout(path: str) -> str:
 
 def doubled(path: str) -> str:
     """A file of the same content twice, made where the app runs."""
-    copy = Path.cwd() / "doubled.txt"
+    copy = Path(mkdtemp()) / "doubled.txt"
     copy.write_text(Path(path).read_text("utf-8") * 2, "utf-8")
     return str(copy)
 

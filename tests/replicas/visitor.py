@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,7 @@ class Visitor(Browser):
             timeout=30.0,
         )
         self.app = app  # type: ignore[assignment]
+        self.tab = secrets.token_hex(8)
 
     def start(self, event: str, *data: object) -> str:
         """Have an event of the main Blocks begin.
@@ -39,7 +41,7 @@ class Visitor(Browser):
         Returns:
             Its id.
         """
-        response = self.post(f"{API}/call/{event}", json={"data": data}, headers=OWN)
+        response = self.post(f"{API}/call/{event}", json={"data": data, "session_hash": self.tab}, headers=OWN)
         assert response.status_code == 200, f"{event}: {response.status_code} {response.text[:300]}"
         return str(response.json()["event_id"])
 

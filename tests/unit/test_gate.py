@@ -599,7 +599,7 @@ async def test_a_stream_runs_on_while_its_session_stands(house: House) -> None:
 @pytest.mark.usefixtures("quick")
 async def test_a_stream_is_ended_with_a_farewell_when_there_is_one(house: House) -> None:
     words: list[bytes | None] = [None, None, b"goodbye"]
-    app = house.around(Listening(), farewell=lambda: words.pop(0))
+    app = house.around(Listening(), farewell=lambda scope: words.pop(0))
     exchange = Exchange(app, http_scope("/gradio/", headers=house.cookie()))
     await exchange.ended()
     assert [message["body"] for message in exchange.sent[1:]] == [b"hello", b"goodbye"]
@@ -610,7 +610,7 @@ async def test_a_stream_is_ended_with_a_farewell_when_there_is_one(house: House)
 @pytest.mark.usefixtures("quick")
 async def test_a_stream_whose_session_has_ended_gets_no_farewell(house: House) -> None:
     session = house.session()
-    app = house.around(streaming, farewell=lambda: None if house.clock() == NOW else b"goodbye")
+    app = house.around(streaming, farewell=lambda scope: None if house.clock() == NOW else b"goodbye")
     exchange = Exchange(app, http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
     house.sessions.end(session)

@@ -608,10 +608,10 @@ async def test_a_session_is_held_until_the_answer_has_ended(house: House, clock:
 
 @pytest.mark.anyio
 async def test_a_drawing_that_somebody_else_sent_to_an_image_editor_is_not_found(house: House) -> None:
-    sends = form(session_hash="s", fn_name="accept_blobs", id="3k5j", type="background")
-    uses = {"body": {"data": [{"id": "3k5j"}]}}
+    sends = form(session_hash="s", fn_name="accept_blobs", id="3k5jx09aq", type="background")
+    uses = {"body": {"data": [{"id": "3k5jx09aq"}]}}
     assert (await house.ask(ALICE, "/gradio_api/component_server", **sends)).status == 200
-    again = form(session_hash="his", fn_name="accept_blobs", id="3k5j", type="background")
+    again = form(session_hash="his", fn_name="accept_blobs", id="3k5jx09aq", type="background")
     assert (await house.ask(BOB, "/gradio_api/component_server", **again)).status == 404
     assert (await house.ask(BOB, "/gradio_api/run/f", **uses)).status == 404
     assert (await house.ask(ALICE, "/gradio_api/run/f", **uses)).status == 200
@@ -619,11 +619,13 @@ async def test_a_drawing_that_somebody_else_sent_to_an_image_editor_is_not_found
 
 @pytest.mark.anyio
 async def test_the_id_of_anything_else_is_no_drawing(house: House) -> None:
-    for drawing in ({"id": "3k5j"}, {"id": "None"}, {}):
+    for drawing in ({"id": "3k5jx09aq"}, {"id": "12345"}, {"id": "None"}, {}):
         sends = form(session_hash="s", fn_name="accept_blobs", type="background", **drawing)
         await house.ask(ALICE, "/gradio_api/component_server", **sends)
-    record = {"data": [{"id": "3k5j", "name": "a record"}, {}, {"id": None}]}
-    assert (await house.ask(BOB, "/gradio_api/run/f", body=record)).status == 200
+    await house.ask(ALICE, "/", query="drawing=somebody-else")
+    others = [{"id": "3k5jx09aq", "name": "a record"}, {"id": "12345"}, {"id": None}, {}, {"id": "somebody-else"}]
+    for value in others:
+        assert (await house.ask(BOB, "/gradio_api/run/f", body={"data": [value]})).status == 200
 
 
 # -- what an answer gives ---------------------------------------------------------------------------------------------

@@ -50,11 +50,12 @@ def test_an_event_goes_on_for_as_long_as_is_stated(stop: Stop, stream: dict[str,
 
 def test_an_event_that_is_cut_is_told_in_the_words_of_its_stream(stop: Stop) -> None:
     stop.stopping.begin(0)
-    told = stop.stopping.farewell(TAB)
-    assert told is not None
-    shown, ended = (json.loads(part.removeprefix(b"data: ")) for part in told.removesuffix(b"\n\n").split(b"\n\n"))
+    told = (stop.stopping.farewell(TAB) or b"").decode().split("\n\n")
+    shown, ended, stopped, rest = (json.loads(message.removeprefix("data: ") or "null") for message in told)
     assert (shown["msg"], shown["log"], shown["visible"]) == ("log", WORDS, True)
+    assert stopped["msg"] == stopped["message"] == "Server stopped unexpectedly."
     assert (ended["msg"], ended["message"], ended["success"]) == ("unexpected_error", WORDS, False)
+    assert rest is None
     assert stop.stopping.farewell(CALL) == f'event: error\ndata: "{WORDS}"\n\n'.encode()
 
 
