@@ -347,7 +347,6 @@ NAMES: Mapping[str, Callable[[Hers], Attack]] = {
     "run in it": lambda h: post("run/remember", {"data": ["x", None], "session_hash": h.session}),
     "run in it by the other name": lambda h: post("api/remember", {"data": ["x", None], "session_hash": h.session}),
     "call in it": lambda h: post("call/remember", {"data": ["x", None], "session_hash": h.session}),
-    "call in it the second way": lambda h: post("call/v2/echo", {"text": "x", "session_hash": h.session}),
     "ask a component in it": lambda h: post("component_server", asked(h.session, "x")),
     "ask a component in it, as text": lambda h: raw(
         "component_server", json.dumps(asked(h.session, "x")), "text/plain"

@@ -129,6 +129,13 @@ async def test_what_is_no_session_and_no_token_is_nobody(house: House, headers: 
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("headers", NOBODY.values(), ids=NOBODY)
+async def test_outside_the_gate_nobody_is_known_to_be_nobody(house: House, headers: dict[str, str]) -> None:
+    assert (await ask(house.around(gated=False), http_scope("/", headers=headers))).body == b"inside"
+    assert type(house.behind.scope["state"]["identity"]) is NotSignedIn
+
+
+@pytest.mark.anyio
 async def test_where_nobody_asked_who_is_calling_the_gate_is_shut(house: House) -> None:
     answers = Answers(house.settings, Pages(house.settings), resource_metadata=None)
     gate = Gate(house.behind, answers=answers, sessions=house.sessions, verifier=None, scopes=())
@@ -395,6 +402,7 @@ SENDERS = {
     "own-origin-before-referer": ("POST", {"Origin": BASE, "Referer": f"{FOREIGN}/"}, True),
     "foreign-origin": ("POST", {"Origin": FOREIGN}, False),
     "foreign-origin-get": ("GET", {"Origin": FOREIGN}, False),
+    "foreign-origin-and-html": ("GET", {"Origin": FOREIGN, "Accept": "text/html"}, False),
     "foreign-origin-before-referer": ("POST", {"Origin": FOREIGN, "Referer": f"{BASE}/"}, False),
     "opaque-origin": ("POST", {"Origin": "null"}, False),
     "neighbouring-port": ("POST", {"Origin": NEIGHBOUR}, False),
@@ -469,11 +477,36 @@ async def test_a_websocket_is_opened_for_an_identity_and_closed_for_anybody_else
         assert 0 < len(message["reason"].encode()) <= 123  # RFC 6455 section 5.5
 
 
+@pytest.mark.anyio
+async def test_what_is_said_over_an_open_websocket_goes_both_ways(house: House) -> None:
+    said = [{"type": "websocket.connect"}, *({"type": "websocket.receive", "text": text} for text in ("one", "two"))]
+    sent: list[Message] = []
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        for _ in range(2):
+            await send({"type": "websocket.send", "text": (await receive())["text"]})
+
+    async def receive() -> Message:
+        return said.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = http_scope("/gradio/", headers=house.cookie(), type="websocket", scheme="ws")
+    await house.around(echo)(scope, receive, send)
+    assert [message.get("text") for message in sent] == [None, "one", "two"]
+
+
 # -- streams ----------------------------------------------------------------------------------------------------------
 
 
 class Exchange:
     """One exchange as it happens: what was sent so far, and a connection that can be closed."""
+
+    slowness = 0.0
+    """Seconds that the connection takes for each message."""
 
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self.sent: list[Message] = []
@@ -490,6 +523,7 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
+        await asyncio.sleep(self.slowness)
         self.sent.append(message)
         self._something.set()
 
@@ -679,17 +713,34 @@ async def test_a_fault_behind_the_gate_is_not_swallowed(house: House) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("quick")
-async def test_a_stream_that_is_done_is_looked_at_no_more(house: House) -> None:
+async def test_a_cut_stream_is_over_when_its_end_has_been_sent(house: House) -> None:
+    session = house.session()
+    exchange = Exchange(house.around(Listening()), http_scope("/gradio/", headers=house.cookie(session)))
+    await exchange.began()
+    exchange.slowness = 0.03
+    house.sessions.end(session)
+    await exchange.ended()
+    assert exchange.is_complete
+
+
+async def brief(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"done"})
+    await asyncio.sleep(0.02)
+
+
+async def unfinished(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"half", "more_body": True})
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("app", [brief, unfinished])
+async def test_a_stream_that_is_over_is_looked_at_no_more(house: House, app: ASGIApp) -> None:
     asked = []
-    watch = house.sessions.watch
-    house.sessions.watch = lambda session: lambda: bool(asked.append(1)) or watch(session)()
-
-    async def brief(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"done"})
-        await asyncio.sleep(0.02)
-
-    exchange = Exchange(house.around(brief), http_scope("/gradio/", headers=house.cookie()))
+    house.sessions.watch = lambda session: lambda: bool(asked.append(1)) or True
+    exchange = Exchange(house.around(app), http_scope("/gradio/", headers=house.cookie()))
     await exchange.ended()
     await asyncio.sleep(0.03)
     assert asked == []

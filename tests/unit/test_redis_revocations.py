@@ -198,14 +198,14 @@ async def test_what_was_said_while_a_replica_was_cut_off_is_learnt_on_connecting
         await soon(lambda: one.is_revoked([KEY], begun=now))
 
 
-async def test_a_redis_that_hangs_is_noticed_and_nobody_waits_for_it() -> None:
+async def test_a_redis_that_hangs_while_nobody_leaves_is_noticed_and_nobody_waits_for_it() -> None:
     with RedisServer() as server:
         async with replica(server.url) as one:
             await one.settled(5)
             server.send(signal.SIGSTOP)
+            await soon(lambda: one.problem is not None)
             begun = revoke(one)
             assert one.is_revoked([KEY], begun=begun)
-            await soon(lambda: one.problem is not None)
             server.send(signal.SIGCONT)
             await soon(lambda: one.problem is None)
             await one.settled(5)
