@@ -21,7 +21,7 @@ from auth.answers import Answers
 from auth.cognito import CognitoVerifier, cognito_verifier
 from auth.edge import PublicAddress
 from auth.errors import AuthError
-from auth.fetch import fetch_json
+from auth.fetch import DIRECT, fetch_json
 from auth.gate import Authentication, Gate
 from auth.lingering import LingeringClose
 from auth.local_cognito import LocalCognito
@@ -53,7 +53,7 @@ class Auth:
         self.settings = settings = settings.completed()
         self.pages = Pages(settings)
         tls = httpx2.create_ssl_context()  # takes 25 ms to make, and Authlib would make one for each request
-        self._http = httpx2.AsyncClient(timeout=10.0, verify=tls)
+        self._http = httpx2.AsyncClient(timeout=10.0, verify=tls, mounts=DIRECT)
         self.local = Router(redirect_slashes=False)
 
         configured = list(settings.providers)

@@ -8,6 +8,8 @@ from typing import Any
 import httpx2
 from msgspec.json import decode
 
+DIRECT: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
+"""For a client's `mounts`: this machine is reached without the proxy that `HTTP_PROXY` names."""
 LIMIT = 512 * 1024
 DEADLINE = 5.0
 

@@ -27,7 +27,7 @@ from auth.errors import (
     ProviderUnavailable,
     TokenResponseInvalid,
 )
-from auth.fetch import FetchFailed, fetch_json
+from auth.fetch import DIRECT, FetchFailed, fetch_json
 from auth.id_token import signing_key, token_header, verify_id_token
 from auth.jwks import JwksCache
 from auth.logout_token import Logout, verify_logout_token
@@ -97,6 +97,7 @@ class Provider:
                 "timeout": 10.0,
                 "event_hooks": {"response": [_bound]},
                 "verify": tls,
+                "mounts": DIRECT,
             },
             client_auth_methods=[("client_secret_basic", _encoded_basic)],
             compliance_fix=lambda client: client.register_compliance_hook("access_token_response", _refuse_unsaid),

@@ -52,7 +52,7 @@ class AppServer:
     def __enter__(self) -> AppServer:
         self._thread.start()
         # The socket listens already, so this is answered as soon as the app can answer at all.
-        httpx2.get(f"http://127.0.0.1:{self.port}/healthz", timeout=START_SECONDS).raise_for_status()
+        httpx2.get(f"http://127.0.0.1:{self.port}/healthz", timeout=START_SECONDS, trust_env=False).raise_for_status()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,6 +73,7 @@ class Browser(httpx2.Client):
             transport=_ToThisMachine(app.port),
             headers={"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
             timeout=60.0,
+            trust_env=False,
         )
         self.app = app
 
@@ -155,7 +156,7 @@ def agree(url: str) -> str:
     Returns:
         The callback address that it sends the browser to.
     """
-    response = httpx2.get(url, verify=False)
+    response = httpx2.get(url, verify=False, trust_env=False)
     assert response.status_code == 302, f"the provider answered {response.status_code}: {response.text[:500]}"
     return response.headers["location"]
 
