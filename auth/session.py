@@ -12,6 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp
 
-from auth.errors import SessionExpired, SessionIdle, SessionRevoked, SignInTimedOut, SignInUnknown
+from auth.errors import SessionExpired, SessionIdle, SessionRevoked, SessionUnchecked, SignInTimedOut, SignInUnknown
 from auth.identity import Identity
 from auth.revocations import Revocations
 from auth.settings import ProviderSettings, Settings
@@ -276,9 +277,13 @@ class Sessions:
         session.pop("person", None)
         if person is None or person.provider not in self._providers:
             return None
+        identity = self._identity(person)
+        with suppress(SessionUnchecked):
+            if self._revocations.is_revoked(_keys(identity, person.sid), begun=person.begun):
+                return None  # whoever copied this cookie before it was signed out ends nothing with it
         # The clock may have been set back since this session began.
         now = max(self._now(), person.begun)
-        key = self._identity(person).identity if everywhere else person.id
+        key = identity.identity if everywhere else person.id
         self._revocations.revoke(key, at=now, until=now + self._lifetime)
         return person
 

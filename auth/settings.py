@@ -274,6 +274,11 @@ class Settings(BaseSettings):
             "cookie_samesite",
             "public_url",
         )
+        redis = self.redis_url.get_secret_value()
+        wrong(
+            bool(redis) and redis.partition("://")[0] not in ("redis", "rediss", "unix"),
+            "REDIS_URL is no address such as redis://:password@redis.example.com:6379/0.",
+        )
         wrong(self.metrics, "METRICS=true: there are no metrics yet. Leave it at false.", "metrics")
         found += self._cognito_problems(unread)
         return found

@@ -220,4 +220,3 @@ def test_a_stop_lets_running_events_finish(house: House, visit: Visit) -> None:
     assert last[0] == "complete"
     assert last[1][0].endswith(" 8")
     house.two.wait_for_end(15)
-    house.two.start()

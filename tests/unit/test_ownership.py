@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI, Request, WebSocket
@@ -37,6 +38,7 @@ from tests.unit.support import Answer, Clock, ask, http_scope, sound_settings
 ALICE, BOB, CAROL = (f"https://id.acme.example#{name}" for name in ("alice", "bob", "carol"))
 CONTENT = "0123456789abcdef" * 4
 ASKED = Asked(at=0.0, plain=True)
+MCP_SESSION = UUID("6f2b1c0e-8d43-4d7a-9a58-0c1e2f3a4b5c")
 FILE_DATA = {"_type": "gradio.FileData"}
 
 # -- the books --------------------------------------------------------------------------------------------------------
@@ -354,7 +356,7 @@ class House:
 @pytest.fixture
 def house(root: Path, owners: Owners) -> House:
     house = House(root, owners)
-    use(owners, ALICE, "hers")
+    use(owners, ALICE, "hers", MCP_SESSION.hex)
     owners.issue(ALICE, "her-event", ASKED)
     for file in (root / CONTENT / "a b.txt", root / "tmpab12"):
         owners.grant(ALICE, str(file))
@@ -377,6 +379,12 @@ FOREIGN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "an event in the query": ("/gradio_api/later", {"query": "event_id=her-event"}),
     "an event as a session": ("/gradio_api/queue/data", {"query": "session_hash=her-event"}),
     "an upload's name": ("/gradio_api/upload_progress", {"query": "upload_id=hers"}),
+    "a session of MCP": ("/gradio_api/mcp/messages/", {"query": f"session_id={MCP_SESSION.hex}", "body": {}}),
+    "a session of MCP in another spelling": (
+        "/gradio_api/mcp/messages/",
+        {"query": f"session_id=%7B{str(MCP_SESSION).upper()}%7D", "body": {}},
+    ),
+    "a session of MCP by no UUID": ("/gradio_api/mcp/messages/", {"query": "session_id=hers", "body": {}}),
     "a session in the path": ("/gradio_api/heartbeat/hers", {}),
     "an event in the path": ("/gradio_api/call/echo/her-event", {}),
     "an event in the path of a POST": ("/gradio_api/stream/her-event", {"body": {}}),
@@ -619,12 +627,12 @@ async def test_a_drawing_that_somebody_else_sent_to_an_image_editor_is_not_found
 
 @pytest.mark.anyio
 async def test_the_id_of_anything_else_is_no_drawing(house: House) -> None:
-    for drawing in ({"id": "3k5jx09aq"}, {"id": "12345"}, {"id": "None"}, {}):
+    for drawing in ({"id": "3k5jx09aq"}, {"id": "12345678"}, {"id": "12345"}, {"id": "None"}, {}):
         sends = form(session_hash="s", fn_name="accept_blobs", type="background", **drawing)
         await house.ask(ALICE, "/gradio_api/component_server", **sends)
     await house.ask(ALICE, "/", query="drawing=somebody-else")
-    others = [{"id": "3k5jx09aq", "name": "a record"}, {"id": "12345"}, {"id": None}, {}, {"id": "somebody-else"}]
-    for value in others:
+    record = {"id": "3k5jx09aq", "name": "a record"}
+    for value in (record, {"id": 12345678}, {"id": "12345"}, {"id": None}, {}, {"id": "somebody-else"}):
         assert (await house.ask(BOB, "/gradio_api/run/f", body={"data": [value]})).status == 200
 
 

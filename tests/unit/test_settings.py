@@ -222,6 +222,7 @@ WRONG = {
         "MCP_SERVER=perhaps: Input should be a valid boolean",
     ),
     "metrics-no-switch": (DEPLOYED, {"METRICS": "2"}, "METRICS=2: Input should be a valid boolean"),
+    "redis-no-address": (DEPLOYED, {"REDIS_URL": "redis.example.com:6379"}, "REDIS_URL is no address such as redis://"),
     "metrics-not-there": (DEPLOYED, {"METRICS": "true"}, "METRICS=true: there are no metrics yet."),
     "app-title-long": (DEPLOYED, {"APP_TITLE": "x" * 81}, f"APP_TITLE={'x' * 81}: String should have at most 80"),
 }
