@@ -96,7 +96,7 @@ Url = Annotated[str, AfterValidator(_url)]
 class ProviderSettings(BaseModel):
     """One OpenID Connect issuer that people sign in with."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
     issuer: Annotated[str, Field(min_length=1), AfterValidator(_url)]
@@ -118,7 +118,12 @@ class Settings(BaseSettings):
     """Read from the process's environment, then from `.env`. `.env.example` says what each name means."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,
     )
 
     host: str = "127.0.0.1"
