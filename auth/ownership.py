@@ -70,9 +70,9 @@ class Ownership:
         self._folder = folder
         self._gifts = gifts
         self._naming = [
-            (compile_path(route.path)[0], route.methods)
+            compile_path(route.path)[0]
             for route in iter_route_contexts(list(routes))
-            if route.path and route.methods and ("{session_hash}" in route.path or "{event_id}" in route.path)
+            if route.path and ("{session_hash}" in route.path or "{event_id}" in route.path)
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +85,7 @@ class Ownership:
         theirs = _Theirs(who, self._owners, self._folder)
         document: Any = {}
         try:
-            self._check_address(method, path, query, theirs)
+            self._check_address(path, query, theirs)
             if method not in ("GET", "HEAD") and path not in STREAMED:
                 body = await read_body(receive)
                 document = await read_document(scope, body)
@@ -109,12 +109,12 @@ class Ownership:
             response.headers["Connection"] = "close"  # the body may be there still (RFC 9112 section 9.3)
         await response(scope, receive, send)
 
-    def _check_address(self, method: str, path: str, query: list[tuple[str, str]], theirs: _Theirs) -> None:
+    def _check_address(self, path: str, query: list[tuple[str, str]], theirs: _Theirs) -> None:
         for name, value in query:
             theirs.name(name, value)
             theirs.text(value)
-        for regex, methods in self._naming:
-            if method in methods and (match := regex.match(path)):
+        for address in self._naming:
+            if match := address.match(path):
                 for name, value in match.groupdict().items():
                     theirs.name(name, value)
         for file in addressed(path):

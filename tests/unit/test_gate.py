@@ -373,6 +373,7 @@ SENDERS = {
     "own-post": ("POST", {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Origin": BASE}, True),
     "own-form": ("POST", {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Origin": BASE}, True),
     "typed": ("GET", {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}, True),
+    "asked-for-by-the-person": ("GET", {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "cors"}, True),
     "sibling-fetch": ("GET", {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}, False),
     "sibling-post": ("POST", {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}, False),
     "foreign-fetch": ("GET", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}, False),

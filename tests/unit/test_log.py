@@ -114,5 +114,11 @@ def test_the_apps_log_is_one_json_object_a_line_without_queries() -> None:
     assert done.stdout == ""
 
 
-def test_the_filter_lets_every_record_through() -> None:
-    assert WithoutQuery().filter(record("x"))
+@pytest.mark.parametrize(
+    "arguments", [(), (1,), ({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5},)], ids=["none", "one", "named"]
+)
+def test_the_filter_leaves_other_records_as_they_are(arguments: tuple[object, ...]) -> None:
+    made = record("x", *arguments)
+    before = made.args
+    assert WithoutQuery().filter(made)
+    assert made.args == before

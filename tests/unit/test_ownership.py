@@ -223,6 +223,7 @@ SPELLINGS: Mapping[str, Callable[[Path], str]] = {
     "an address": lambda file: f"http://127.0.0.1/gradio/gradio_api/file={quote(str(file))}",
     "the older address": lambda file: f"/gradio_api/file/{quote(str(file))}",
     "an address, all of it encoded": lambda file: "/gradio_api/file=" + "".join(f"%{ord(c):02x}" for c in str(file)),
+    "a relative address, encoded": lambda file: f"file={quote(str(file), safe='')}",
     "an address with a query": lambda file: f"/gradio_api/file={quote(str(file))}?a=b#c",
 }
 
@@ -255,6 +256,13 @@ def test_a_file_is_found_in_any_spelling(root: Path, spell: Callable[[Path], str
 )
 def test_what_names_nothing_there_names_no_place(root: Path, text: str) -> None:
     assert places(root, text) == set()
+
+
+def test_a_path_without_end_is_not_followed_to_its_end(root: Path) -> None:
+    endless = f"{root}{'/x' * 100_000}"
+    start = time.process_time()
+    assert places(root, endless) == {endless}
+    assert time.process_time() - start < 1.0
 
 
 def test_the_folder_itself_is_a_place(root: Path) -> None:
@@ -356,7 +364,7 @@ class House:
 @pytest.fixture
 def house(root: Path, owners: Owners) -> House:
     house = House(root, owners)
-    use(owners, ALICE, "hers", MCP_SESSION.hex)
+    use(owners, ALICE, "hers", "", MCP_SESSION.hex)
     owners.issue(ALICE, "her-event", ASKED)
     for file in (root / CONTENT / "a b.txt", root / "tmpab12"):
         owners.grant(ALICE, str(file))
@@ -376,6 +384,7 @@ FOREIGN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "a session in the query, encoded": ("/gradio_api/queue/data", {"query": "session%5Fhash=h%65rs"}),
     "a session second in the query": ("/gradio_api/queue/data", {"query": "session_hash=his&session_hash=hers"}),
     "a session first in the query": ("/gradio_api/queue/data", {"query": "session_hash=hers&session_hash=his"}),
+    "a session without a name": ("/gradio_api/queue/data", {"query": "session_hash="}),
     "an event in the query": ("/gradio_api/later", {"query": "event_id=her-event"}),
     "an event as a session": ("/gradio_api/queue/data", {"query": "session_hash=her-event"}),
     "an upload's name": ("/gradio_api/upload_progress", {"query": "upload_id=hers"}),
