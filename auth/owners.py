@@ -74,11 +74,10 @@ class Owners:
         if self.owner_of(session) not in (None, who):
             return False
         things = self._of(who)
-        if session not in self._event_owner:  # a session that Gradio named itself, by the event that it was made for
-            if session not in things.sessions:
-                self._make_room(things)
-            self._session_owner[session] = who
-            self._use(things.sessions, session)
+        if session not in things.sessions:
+            self._make_room(things)
+        self._session_owner[session] = who
+        self._use(things.sessions, session)
         self._held[session] += 1
         return True
 
@@ -93,6 +92,7 @@ class Owners:
                 self._use(things.sessions, session)
 
     def owner_of(self, session: str) -> str | None:
+        """A session may also go by the event that it was made for, where its caller named none."""
         return self._session_owner.get(session) or self._event_owner.get(session)
 
     def issue(self, who: str, event: str, asked: Asked) -> None:

@@ -20,7 +20,7 @@ def main() -> None:
     missing = [package for program, package in PACKAGES.items() if not found(program)]
     if missing and shutil.which("apt-get") and os.geteuid() == 0:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *missing]):
+        for command in (["update", "-q"], ["install", "-q", "-y", *missing]):
             subprocess.run(["apt-get", *command], env=quiet, stdout=sys.stderr, check=False)
     if not found("chromium"):
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)

@@ -133,6 +133,20 @@ def test_a_session_that_a_request_holds_makes_room_for_no_other(owners: Owners, 
     assert owners.owner_of("s0") == BOB
 
 
+def test_a_session_is_held_until_the_last_of_its_requests_is_over(owners: Owners, clock: Clock) -> None:
+    owners.claim(BOB, "twice")
+    owners.claim(BOB, "twice")
+    owners.release(BOB, ["twice"])
+    clock.advance(BUSY_SECONDS)
+    use(owners, BOB, *(f"s{number}" for number in range(SESSIONS_AT_MOST - 1)))
+    with pytest.raises(TooManySessions):
+        use(owners, BOB, "one more")
+    owners.release(BOB, ["twice"])
+    clock.advance(BUSY_SECONDS)
+    use(owners, BOB, *(f"t{number}" for number in range(SESSIONS_AT_MOST)))
+    assert owners.owner_of("twice") is None
+
+
 @pytest.mark.parametrize("many", [11_000])
 def test_the_oldest_events_and_files_of_one_person_go_first_and_nobody_elses(owners: Owners, many: int) -> None:
     owners.issue(ALICE, "hers", ASKED)
@@ -700,9 +714,9 @@ GIVES_IF_FRESH: Mapping[str, tuple[str, Reply]] = {
         "GET /gradio_api/queue/data",
         lambda file: event_stream(completed(file_object(file), event="unknown")),
     ),
-    "a call of a function that answers JSON": (
+    "a call of a function that answers JSON, which speaks of another": (
         "GET /gradio_api/call/shows/let-through",
-        lambda file: event_stream([file_object(file)]),
+        lambda file: event_stream([{"event_id": "shown"}, file_object(file)]),
     ),
     "a run of a function that answers JSON": (
         "POST /gradio_api/run/lets",
@@ -714,6 +728,10 @@ GIVES_IF_FRESH: Mapping[str, tuple[str, Reply]] = {
     ),
     "a run of a function that answers JSON, under an event's name": (
         'POST /gradio_api/run/shown {"fn_index": 8}',
+        lambda file: JSONResponse({"data": [file_object(file)]}),
+    ),
+    "a run of a function whose index is none": (
+        'POST /gradio_api/run/shows {"fn_index": [7]}',
         lambda file: JSONResponse({"data": [file_object(file)]}),
     ),
     "a run of a function whose index is a text": (
@@ -751,6 +769,14 @@ GIVES_NOT: Mapping[str, tuple[str, Reply]] = {
         lambda file: event_stream(completed("{", f'path":"{file}', {"_type": "gradio.FileData"}, "}")),
     ),
     "an object that is no file": ("GET /gradio_api/queue/data", lambda file: event_stream(completed({"path": file}))),
+    "an object with the mark of a file elsewhere": (
+        "GET /gradio_api/queue/data",
+        lambda file: event_stream(completed({"path": file, "beside": FILE_DATA})),
+    ),
+    "a page with what is no JSON": (
+        "GET /?deep_link=hers",
+        lambda file: HTMLResponse(f'{{ path: "{file}", {json.dumps(FILE_DATA)} }}'),
+    ),
     "a list of paths": ("POST /gradio_api/run/shows", lambda file: JSONResponse([file])),
     "a page that opens no deep link": ("GET /", lambda file: HTMLResponse(json.dumps(file_object(file)))),
     "a deep link that nobody made here": ("GET /?deep_link=x", lambda file: JSONResponse(file_object(file))),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from auth.settings import GOOGLE_ISSUER, Settings, SettingsError, is_http_url, is_loopback
+from auth.settings import GOOGLE_ISSUER, ProviderSettings, Settings, SettingsError, is_http_url, is_loopback
 from tests.unit.support import KEY, OLDER_KEY
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -330,9 +330,14 @@ def test_no_secret_is_in_what_is_said_about_a_mistake(load, change) -> None:
     assert "hush" not in f"{refused.value!r} {refused.value}"
 
 
-def test_no_secret_is_in_what_is_said_to_code_about_a_mistake() -> None:
+@pytest.mark.parametrize(
+    "make",
+    [lambda given: ProviderSettings(**given), lambda given: Settings(_env_file=None, providers=(given,))],
+    ids=["provider", "settings"],
+)
+def test_no_secret_is_in_what_is_said_to_code_about_a_mistake(make) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(_env_file=None, providers=({"name": "a", "client_secret": "hush"},))
+        make({"name": "a", "client_secret": "hush"})
     assert "A_ISSUER is missing" in str(refused.value)
     assert "hush" not in str(refused.value)
 
