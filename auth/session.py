@@ -21,7 +21,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp
 
-from auth.errors import SessionExpired, SessionIdle, SessionRevoked, SessionUnchecked, SignInTimedOut, SignInUnknown
+from auth.errors import (
+    AuthError,
+    SessionExpired,
+    SessionIdle,
+    SessionRevoked,
+    SessionUnchecked,
+    SignInTimedOut,
+    SignInUnknown,
+)
 from auth.identity import Identity
 from auth.revocations import Revocations
 from auth.settings import ProviderSettings, Settings
@@ -258,7 +266,7 @@ class Sessions:
             seen = max(person.seen, self._seen.get(person.id, 0.0))
             try:
                 self._check(identity, begun=person.begun, seen=seen, sid=person.sid, now=self._now())
-            except (SessionRevoked, SessionExpired, SessionIdle):
+            except AuthError:
                 return False
             return True
 

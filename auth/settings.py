@@ -86,7 +86,13 @@ def _url(value: str) -> str:
 
 
 def _public_url(value: str) -> str:
-    return _url(value).rstrip("/")
+    """In the one spelling that browsers give an origin: lower case, and no port where it is the scheme's own."""
+    if not _url(value):
+        return ""
+    url = urlsplit(value)
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+    port = f":{url.port}" if url.port not in (None, {"http": 80, "https": 443}[url.scheme]) else ""
+    return f"{url.scheme}://{host}{port}{url.path.rstrip('/')}"
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -172,6 +178,8 @@ class Settings(BaseSettings):
         sound: dict[str, Any] = {}
         try:
             settings = cls()
+        except UnicodeDecodeError:
+            raise SettingsError([".env is not UTF-8 text."]) from None
         except ValidationError as error:
             for fault in error.errors():
                 name = str(fault["loc"][0])
@@ -197,7 +205,7 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """`PUBLIC_URL` without a slash at its end, or the address listened on where that is loopback."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        return self.public_url or _public_url(f"http://{host}:{self.port}")
 
     @property
     def is_https(self) -> bool:

@@ -353,6 +353,26 @@ def test_with_nothing_configured_the_app_is_for_this_machine(load) -> None:
     assert settings.providers == ()
 
 
+def test_a_file_that_is_no_text_is_said_to_be_none(load) -> None:
+    Path(".env").write_bytes(b"APP_TITLE=\xff\xfe")
+    with pytest.raises(SettingsError) as refused:
+        load()
+    assert refused.value.problems == [".env is not UTF-8 text."]
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [
+        ("https://App.Example.com", "https://app.example.com"),
+        ("HTTPS://app.example.com:443/App/", "https://app.example.com/App"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_the_public_address_is_spelled_as_browsers_spell_an_origin(load, typed, known) -> None:
+    assert load(DEPLOYED, PUBLIC_URL=typed).base_url == known
+
+
 def test_a_key_is_made_anew_at_each_local_start(load) -> None:
     first, second = load(), load()
     assert len(first.secret_key.get_secret_value()) >= 32
