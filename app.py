@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from auth import Auth, Settings, SettingsError
 from auth.api import api_routes, docs_routes, health_routes
+from auth.backchannel import backchannel_routes
 from auth.log import log_config
 from auth.login import login_routes
 from ui.mount import front_routes, mount_main, mount_sign_in
@@ -32,6 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     auth.install(app)  # the layers: public address, session cookie, who is calling; errors into answers
     app.include_router(front_routes(auth))  # / /login-demo /gradio /favicon.ico
     app.include_router(login_routes(auth))  # /login /auth /auth/{provider} /logout
+    app.include_router(backchannel_routes(auth))  # /auth/{provider}/backchannel-logout
     app.include_router(api_routes(auth))  # /user/me /secure
     app.include_router(health_routes(auth))  # /healthz /readyz /.well-known/oauth-protected-resource
     app.include_router(docs_routes(auth, app))  # /docs /openapi.json

@@ -1,4 +1,4 @@
-"""Every check of a Cognito access token, over `cryptography` alone: no I/O, no state, no default.
+"""Every check of a Cognito access token but that of its signature: no I/O, no state, no default.
 
 RFC 7515 (compact serialization, RS256), RFC 7519 (times) and docs.aws.amazon.com/cognito, "Verifying JSON web tokens".
 """
@@ -10,11 +10,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.hashes import SHA256
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, field
 from msgspec.json import Decoder
 
@@ -22,8 +17,8 @@ from auth import errors
 from auth.identity import Identity
 from auth.jwk import decode_base64, is_base64url, unbase64url
 
+TOKEN_BYTES = 16 * 1024
 TYPES = ("jwt", "at+jwt")  # RFC 7519 section 5.1, RFC 9068 section 2.1
-PKCS1, HASHED = PKCS1v15(), Prehashed(SHA256())
 
 Text = Annotated[str, Meta(min_length=1)]
 Date = Annotated[float, Meta(ge=0, le=253402300799)]  # RFC 7519 section 2 (NumericDate), up to the year 9999
@@ -91,25 +86,37 @@ class Rules:
         )
 
 
-def read_claims_and_signature(token: str, payload: bytes, signature: bytes) -> tuple[Claims, bytes]:
-    """The last two segments, decoded; the claims are not to be believed yet."""
-    if not is_base64url(token):
-        raise errors.TokenMalformed("the token is not base64url")
+def segments(token: bytes) -> list[str]:
+    """Header, payload and signature of a compact serialization (RFC 7515 section 7.1), not yet decoded."""
+    if len(token) > TOKEN_BYTES:
+        raise errors.TokenMalformed("size", actual=len(token), expected=f"at most {TOKEN_BYTES} bytes")
     try:
-        text = decode_base64(b'"' + payload + b'"')
+        text = str(token, "ascii")
+    except UnicodeDecodeError:
+        raise errors.TokenMalformed("the token is not ASCII") from None
+    found = text.split(".")
+    if len(found) != 3 or not is_base64url(text):
+        raise errors.TokenMalformed("the token is not three segments of base64url")
+    return found
+
+
+def read_claims_and_signature(payload: str, signature: str) -> tuple[Claims, bytes]:
+    """The last two segments, of which `is_base64url` is known, decoded; the claims are not to be believed yet."""
+    try:
+        text = decode_base64(payload)
         if not text.isascii():
             text.decode()
-        return decode_claims(text), decode_base64(b'"' + signature + b'"')
+        return decode_claims(text), decode_base64(signature)
     except ValidationError as error:
         raise errors.ClaimMalformed(str(error)) from None
     except (ValueError, RecursionError):
         raise errors.TokenMalformed("the payload is no JSON object, or a segment not canonical base64url") from None
 
 
-def read_kid(header: bytes) -> str:
+def read_kid(header: str) -> str:
     """The `kid` of the first segment, if all is as it must be in it. `jwk`, `jku`, `x5u`, `x5c` are not looked at."""
     try:
-        members = _header.decode(str(unbase64url(str(header, "ascii")), "utf-8"))
+        members = _header.decode(str(unbase64url(header), "utf-8"))
     except (ValueError, RecursionError):
         raise errors.TokenMalformed("the header is not canonical base64url of JSON with unique members") from None
     if not isinstance(members, dict) or "crit" in members:  # we understand no extension: RFC 7515 section 4.1.11
@@ -122,14 +129,6 @@ def read_kid(header: bytes) -> str:
     if not isinstance(kid, str) or not kid:
         raise errors.TokenMalformed("kid", actual=_shown(kid), expected="a non-empty string")
     return kid
-
-
-def check_signature(signature: bytes, digest: bytes, key: RSAPublicKey) -> None:
-    """RS256 (RFC 7518 section 3.3), over the SHA-256 of the first two segments and the dot between them."""
-    try:
-        key.verify(signature, digest, PKCS1, HASHED)
-    except InvalidSignature:
-        raise errors.BadSignature("it is not by the key that the token names") from None
 
 
 def refusal(leaf: type[errors.TokenInvalid], claim: str, actual: str, expected: Collection[str]) -> errors.TokenInvalid:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import fastapi_offline
 from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi.openapi.docs import get_swagger_ui_html
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -19,23 +19,6 @@ from auth.gate import require_identity
 from auth.identity import Identity
 
 SWAGGER_FILES = Path(fastapi_offline.__file__).parent / "static"
-
-
-class Caller(BaseModel):
-    """An identity as `/user/me` shows it."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    username: str
-    name: str | None
-    email: str | None
-    picture: str | None
-    issuer: str
-    subject: str
-    kind: Literal["person", "program"]
-    scopes: tuple[str, ...]
-    groups: tuple[str, ...]
-    expires_at: int
 
 
 class Refusal(BaseModel):
@@ -61,8 +44,8 @@ def api_routes(auth: Auth) -> APIRouter:
     user = APIRouter(prefix="/user", tags=["user"], dependencies=[Security(shown)])
 
     @user.get("/me", summary="Who am I?")
-    async def me(identity: Annotated[Identity, Depends(require_identity)]) -> Caller:
-        return Caller.model_validate(identity)
+    async def me(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
+        return identity
 
     @router.get("/secure", summary="True for a Bearer token that has the scopes", dependencies=[Security(bearer)])
     async def secure() -> bool:

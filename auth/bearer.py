@@ -49,12 +49,12 @@ class JWTBearer(HTTPBearer):
                 raise TokenAbsent
             return None
         identity = require_scopes(identity_of(request), self._scopes)
-        header, claims, _ = token.split(".")
+        header, claims, _ = token.split(b".")
         return JWTAuthorizationCredentials(
-            scheme="Bearer", credentials=token, header=_part(header), claims=_part(claims), identity=identity
+            scheme="Bearer", credentials=token.decode(), header=_part(header), claims=_part(claims), identity=identity
         )
 
 
-def _part(segment: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(segment + "=="))
+def _part(segment: bytes) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(segment + b"=="))
     return content

@@ -30,7 +30,7 @@ from auth.pages import Pages
 from auth.providers import Provider
 from auth.redis_revocations import RedisRevocations
 from auth.revocations import MemoryRevocations
-from auth.session import SessionCookie, Sessions
+from auth.session import Sessions
 from auth.settings import Settings, SettingsError
 
 START_SECONDS = 0.1
@@ -91,10 +91,7 @@ class Auth:
 
     def install(self, app: FastAPI) -> None:
         """Put the layers around the app, the outermost last, and the one place where errors are answered."""
-        app.add_middleware(
-            Authentication, sessions=self.sessions, verifier=self.verifier, base_url=self.settings.base_url
-        )
-        app.add_middleware(SessionCookie, settings=self.settings)
+        app.add_middleware(Authentication, settings=self.settings, sessions=self.sessions, verifier=self.verifier)
         app.add_middleware(PublicAddress, settings=self.settings)
         app.add_middleware(LingeringClose)
 

@@ -86,6 +86,15 @@ class TokenAbsent(AuthError):
     sentence = "This address is for programs: it takes a Bearer token and nothing else."
 
 
+class TokenUnwanted(AuthError):
+    """A Bearer token came to a step of signing in or out, which needs the session that such a request does not have."""
+
+    status = 400
+    code = "invalid_request"
+    title = "For people"
+    sentence = "This address is for people: it takes no Bearer token."
+
+
 class BearerError(AuthError):
     """A fault of the Bearer credentials. `code` is the RFC 6750 error code."""
 

@@ -7,15 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.answers import Answers
 from auth.browser import is_page_load, is_same_origin
 from auth.cognito import CognitoVerifier
-from auth.errors import AuthError, BearerMalformed, BearerRefused, NotSignedIn, ScopeTooNarrow
+from auth.errors import (
+    AuthError,
+    BearerError,
+    BearerMalformed,
+    BearerRefused,
+    NotSignedIn,
+    ScopeTooNarrow,
+    TokenUnwanted,
+)
 from auth.identity import Identity, identity_of
-from auth.session import Sessions
+from auth.session import SessionCookie, Sessions
+from auth.settings import Settings
 
 CHECK_SECONDS = 2.0
 """How often a running stream's identity is looked at again."""
@@ -24,29 +33,60 @@ CHECK_SECONDS = 2.0
 class Authentication:
     """ASGI middleware: puts the caller's `Identity`, or the `AuthError` that stands in its way, into `state.identity`.
 
-    A Bearer token decides alone: one that is refused never falls back to the cookie.
+    A Bearer token decides alone: one that is refused never falls back to the cookie, and a request that brings one has
+    an empty session, of which nothing is kept.
     """
 
-    def __init__(self, app: ASGIApp, *, sessions: Sessions, verifier: CognitoVerifier | None, base_url: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, sessions: Sessions, verifier: CognitoVerifier | None
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._people = SessionCookie(_People(app, sessions=sessions, base_url=settings.base_url), settings=settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        outcome: Identity | AuthError | None
+        try:
+            token = bearer_token(scope)
+            outcome = None if token is None else await self._verify(token)
+        except AuthError as error:
+            outcome = error
+        if outcome is None:
+            await self._people(scope, receive, send)
+            return
+        scope["session"] = {}
+        scope.setdefault("state", {})["identity"] = outcome
+        await self._app(scope, receive, send)
+
+    async def _verify(self, token: bytes) -> Identity:
+        try:
+            if self._verifier is None:
+                raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
+            return await self._verifier.verify(token)
+        except BearerError:
+            if not token or not set(token).isdisjoint(b" ,\t"):  # looked for only here: no token that is good has them
+                raise BearerMalformed("no single token after Bearer") from None
+            raise
+
+
+class _People:
+    """Behind the session cookie: whose session it is."""
+
+    def __init__(self, app: ASGIApp, *, sessions: Sessions, base_url: str) -> None:
         self._app = app
         self._sessions = sessions
-        self._verifier = verifier
         self._base_url = base_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            outcome: Identity | AuthError
-            try:
-                token = bearer_token(scope)
-                if token is None:
-                    outcome = self._person(scope)
-                elif self._verifier is None:
-                    raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
-                else:
-                    outcome = await self._verifier.verify(token)
-            except AuthError as error:
-                outcome = error
-            scope.setdefault("state", {})["identity"] = outcome
+        outcome: Identity | AuthError
+        try:
+            outcome = self._person(scope)
+        except AuthError as error:
+            outcome = error
+        scope.setdefault("state", {})["identity"] = outcome
         await self._app(scope, receive, send)
 
     def _person(self, scope: Scope) -> Identity:
@@ -197,26 +237,21 @@ def _keep_private(headers: MutableHeaders) -> None:
     headers["Cache-Control"] = ", ".join(kept)
 
 
-def bearer_token(scope: Scope) -> str | None:
-    """The token of `Authorization: Bearer` (RFC 6750 section 2.1), None where there is none of that scheme.
+def bearer_token(scope: Scope) -> bytes | None:
+    """What follows `Authorization: Bearer` (RFC 6750 section 2.1), None where there is nothing of that scheme.
 
     Raises:
-        BearerMalformed: several Authorization headers, or no single token after the scheme.
+        BearerMalformed: several Authorization headers.
     """
-    credentials = None
+    credentials: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"authorization":
             if credentials is not None:
                 raise BearerMalformed("several Authorization headers")
             credentials = value
-    if credentials is None:
+    if credentials is None or credentials[:6].lower() != b"bearer" or credentials[6:7].strip():
         return None
-    scheme, *tokens = credentials.split() or [b""]
-    if scheme.lower() != b"bearer":
-        return None
-    if len(tokens) != 1 or b"," in tokens[0] or b"\t" in credentials:
-        raise BearerMalformed("no single token after Bearer")
-    return str(tokens[0], "latin-1")
+    return credentials[6:].strip(b" ")
 
 
 def require_scopes(identity: Identity, scopes: tuple[str, ...]) -> Identity:
@@ -230,13 +265,23 @@ def require_scopes(identity: Identity, scopes: tuple[str, ...]) -> Identity:
     return identity
 
 
-async def require_identity(request: Request) -> Identity:
+async def require_identity(request: HTTPConnection) -> Identity:
     """FastAPI dependency: the caller, person or program.
 
     Raises:
         AuthError: answered by the app's handler.
     """
     return identity_of(request)
+
+
+async def for_people(request: HTTPConnection) -> None:
+    """FastAPI dependency of routes that need the session.
+
+    Raises:
+        TokenUnwanted: a Bearer token decides alone, so that the request has none.
+    """
+    if bearer_token(request.scope) is not None:
+        raise TokenUnwanted
 
 
 def _is_own(scope: Scope, base_url: str) -> bool:

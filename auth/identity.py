@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
+from msgspec import Struct
+from pydantic import GetCoreSchemaHandler
+from pydantic_core.core_schema import (
+    CoreSchema,
+    is_instance_schema,
+    plain_serializer_function_ser_schema,
+    typed_dict_field,
+    typed_dict_schema,
+)
 from starlette.requests import HTTPConnection
 
 from auth.errors import AuthError, NotSignedIn
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True, gc=False):
     """A verified caller. `issuer` and `subject` together name them for good; everything else is for showing.
 
     OpenID Connect Core 5.7: `sub` and `iss` are the only claims that a relying party may use as a stable
@@ -36,7 +43,7 @@ class Identity:
     picture: str | None = None
     scopes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    session_id: str | None = field(default=None, repr=False)
+    session_id: str | None = None
 
     @property
     def display_name(self) -> str:
@@ -47,6 +54,20 @@ class Identity:
     def identity(self) -> str:
         """The one string that names this caller among all issuers: what `gr.Request.username` holds."""
         return f"{self.issuer}#{self.subject}"
+
+    def __repr__(self) -> str:
+        """Without the session's id, which is for nobody to read."""
+        return f"Identity({self.kind} {self.identity!r}, {self.display_name!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """How a route that returns an identity shows it: all but the session's id."""
+        kinds = {name: kind for name, kind in get_type_hints(cls).items() if name != "session_id"}
+        members = {name: typed_dict_field(handler.generate_schema(kind)) for name, kind in kinds.items()}
+        shown = plain_serializer_function_ser_schema(
+            lambda one: {name: getattr(one, name) for name in members}, return_schema=typed_dict_schema(members)
+        )
+        return is_instance_schema(cls, serialization=shown)
 
 
 def identity_of(request: Any) -> Identity:

@@ -6,15 +6,15 @@ import re
 import secrets
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from auth.admission import admit
-from auth.backchannel import backchannel_routes
 from auth.browser import is_same_origin
 from auth.context import Auth
 from auth.errors import CallbackMalformed, NotAllowed, SignOutUnknown, UnknownProvider
+from auth.gate import for_people
 from auth.providers import Provider
 
 SAFE_PATH = re.compile(
@@ -43,9 +43,9 @@ def safe_next(value: str | None, prefix: str = "") -> str:
 
 
 def login_routes(auth: Auth) -> APIRouter:
-    """`/login`, `/auth`, `/auth/{provider}` and what is below it, and `/logout`."""
+    """`/login`, `/auth`, `/auth/{provider}` and `/logout`."""
     settings, providers, sessions, pages = auth.settings, auth.providers, auth.sessions, auth.pages
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(for_people)])
     base = settings.base_url
     prefix = urlsplit(base).path
     first = next(iter(providers))
@@ -134,5 +134,4 @@ def login_routes(auth: Auth) -> APIRouter:
             raise SignOutUnknown("state does not match the one sent to the end-session endpoint")
         return go("/")
 
-    router.include_router(backchannel_routes(auth))
     return router

@@ -69,11 +69,10 @@ class Ownership:
         self._owners = owners
         self._folder = folder
         self._gifts = gifts
-        self._naming = [
-            compile_path(route.path)[0]
-            for route in iter_route_contexts(list(routes))
-            if route.path and ("{session_hash}" in route.path or "{event_id}" in route.path)
-        ]
+        paths = [route.path or "" for route in iter_route_contexts(list(routes))]
+        naming = [path for path in paths if "{session_hash}" in path or "{event_id}" in path]
+        self._naming = [compile_path(path)[0] for path in naming]
+        self._naming_starts = tuple(path.partition("{")[0] for path in naming)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # Gradio has no WebSocket: of what would be said on one nothing is known here
@@ -81,7 +80,7 @@ class Ownership:
             return
         who = identity_of(HTTPConnection(scope)).identity
         method, path = scope["method"], scope["path"].removeprefix(scope["root_path"])
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)  # as Starlette
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)  # as Starlette does
         theirs = _Theirs(who, self._owners, self._folder)
         document: Any = {}
         try:
@@ -91,7 +90,7 @@ class Ownership:
                 document = await read_document(scope, body)
                 receive = replayed(body, receive)
                 self._check_document(document, theirs)
-            link = dict(query).get("deep_link")
+            link = dict(query).get("deep_link") if query else None
             hear = self._gifts.told(method, path, document, who) if link is None else self._gifts.opened(link, who)
             await self._app(scope, receive, heard(hear, send) if hear else send)
         except HTTPException as refusal:
@@ -113,7 +112,7 @@ class Ownership:
         for name, value in query:
             theirs.name(name, value)
             theirs.text(value)
-        for address in self._naming:
+        for address in self._naming if path.startswith(self._naming_starts) else ():
             if match := address.match(path):
                 for name, value in match.groupdict().items():
                     theirs.name(name, value)

@@ -50,12 +50,11 @@ def behind_sessions(route: Route, *, checked: bool) -> ASGIApp:
     """The route in the layers it runs in; `checked` puts the check between them."""
     app = FastAPI(openapi_url=None)
     app.get("/")(route)
-    within: ASGIApp = app
     if checked:
         sessions = Sessions(SETTINGS, {}, MemoryRevocations())
         known = verifier(pool_keys(), now=time.time)
-        within = Authentication(app, sessions=sessions, verifier=known, base_url=SETTINGS.base_url)
-    return SessionCookie(within, settings=SETTINGS)
+        return Authentication(app, settings=SETTINGS, sessions=sessions, verifier=known)
+    return SessionCookie(app, settings=SETTINGS)
 
 
 async def unchecked(request: Request) -> dict[str, str]:

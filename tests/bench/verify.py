@@ -71,13 +71,14 @@ def bare(tokens: list[str]) -> Contender:
 def ours(tokens: list[str], *, seen_before: bool) -> Contender:
     key_sets = pool_keys()
     known = verifier(key_sets, now=time.time)
-    for text in tokens if seen_before else ():
-        known.verify_now(text)
+    received = [text.encode() for text in tokens]  # as they stand in a header
+    for octets in received if seen_before else ():
+        known.verify_now(octets)
 
     def run() -> None:
         verify_now = (known if seen_before else verifier(key_sets, now=time.time)).verify_now
-        for text in tokens:
-            verify_now(text)
+        for octets in received:
+            verify_now(octets)
 
     return run
 

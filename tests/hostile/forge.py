@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from auth.cognito import CognitoVerifier, pool_issuers
-from auth.jwk import rsa_key
+from auth.jwk import RS256Key, rs256_key
 from auth.jwks import JwksCache
 
 NOW = 1_800_000_000
@@ -113,25 +113,25 @@ def token(
     return f"{signed}.{b64(rs256(private or key(POOL_KEYS[KID]), signed))}"
 
 
-def loaded(url: str, document: dict[str, Any]) -> JwksCache[RSAPublicKey]:
+def loaded(url: str, document: dict[str, Any]) -> JwksCache[RS256Key]:
     """A key set that is fetched already."""
 
     async def fetch(_: str) -> dict[str, Any]:
         return document
 
-    keys = JwksCache(url, fetch=fetch, parse=rsa_key, now=lambda: 0.0)
+    keys = JwksCache(url, fetch=fetch, parse=rs256_key, now=lambda: 0.0)
     asyncio.run(keys.refresh_when_due())
     return keys
 
 
-def pool_keys() -> dict[str, JwksCache[RSAPublicKey]]:
+def pool_keys() -> dict[str, JwksCache[RS256Key]]:
     return {
         ISSUER: loaded(ISSUER, pool_jwks()),
         UPDATED_ISSUER: loaded(UPDATED_ISSUER, {"keys": [jwk("updated", key("the pool's updated issuer"))]}),
     }
 
 
-def verifier(key_sets: Mapping[str, JwksCache[RSAPublicKey]] | None = None, **changes: Any) -> CognitoVerifier:
+def verifier(key_sets: Mapping[str, JwksCache[RS256Key]] | None = None, **changes: Any) -> CognitoVerifier:
     """A verifier of the pool's tokens, at `NOW`."""
     rules: dict[str, Any] = {
         "client_ids": [CLIENT_ID],

@@ -17,12 +17,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from auth.cognito import CognitoVerifier
 from auth.errors import KeysUnavailable, TokenExpired, UnknownKey
 from auth.fetch import FetchFailed, fetch_json
-from auth.jwk import rsa_key
+from auth.jwk import RS256Key, rs256_key
 from auth.jwks import JwksCache
 from tests.hostile.forge import HEADER, ISSUER, KID, NOW, PERSON, jwk, key, pool_jwks, token, verifier
 
@@ -135,15 +134,15 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.fixture
-async def keys(endpoint: Endpoint, clock: Clock, client: httpx2.AsyncClient) -> JwksCache[RSAPublicKey]:
+async def keys(endpoint: Endpoint, clock: Clock, client: httpx2.AsyncClient) -> JwksCache[RS256Key]:
     async def fetch(url: str) -> dict[str, Any]:
         return await fetch_json(client, url, deadline=0.3 if endpoint.answer in SLOW else 5)
 
-    return JwksCache(endpoint.url, fetch=fetch, parse=rsa_key, now=clock)
+    return JwksCache(endpoint.url, fetch=fetch, parse=rs256_key, now=clock)
 
 
 @pytest.fixture
-async def loaded(keys: JwksCache[RSAPublicKey], endpoint: Endpoint) -> JwksCache[RSAPublicKey]:
+async def loaded(keys: JwksCache[RS256Key], endpoint: Endpoint) -> JwksCache[RS256Key]:
     """The same, loaded and long quiet."""
     await keys.refresh_when_due()
     endpoint.asked = 0
@@ -152,7 +151,7 @@ async def loaded(keys: JwksCache[RSAPublicKey], endpoint: Endpoint) -> JwksCache
 
 
 @pytest.fixture
-async def tokens(keys: JwksCache[RSAPublicKey], clock: Clock) -> CognitoVerifier:
+async def tokens(keys: JwksCache[RS256Key], clock: Clock) -> CognitoVerifier:
     return verifier(key_sets={ISSUER: keys}, now=lambda: NOW + clock.now)
 
 
@@ -246,7 +245,7 @@ FAULTS: dict[str, tuple[Answer, str]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 async def test_with_a_failing_endpoint_known_keys_go_on_and_the_fault_is_told(
-    name: str, loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
+    name: str, loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
 ) -> None:
     await tokens.verify(token())
     endpoint.answer, reason = FAULTS[name]
@@ -277,7 +276,7 @@ async def test_without_a_key_the_answer_is_that_keys_cannot_be_had(
 
 @pytest.mark.parametrize("name", FAULTS)
 async def test_an_endpoint_that_is_sound_again_is_found_without_a_restart(
-    name: str, keys: JwksCache[RSAPublicKey], endpoint: Endpoint, clock: Clock
+    name: str, keys: JwksCache[RS256Key], endpoint: Endpoint, clock: Clock
 ) -> None:
     sound, endpoint.answer = endpoint.answer, FAULTS[name][0]
     await keys.refresh_when_due()
@@ -305,7 +304,7 @@ async def test_an_address_that_is_none_is_told(client: httpx2.AsyncClient, addre
 
 
 async def test_what_an_endpoint_says_in_its_fault_is_not_repeated(
-    keys: JwksCache[RSAPublicKey], endpoint: Endpoint
+    keys: JwksCache[RS256Key], endpoint: Endpoint
 ) -> None:
     endpoint.answer = reply(b"the password is hunter2", status=500)
     await keys.refresh_when_due()
@@ -313,7 +312,7 @@ async def test_what_an_endpoint_says_in_its_fault_is_not_repeated(
     assert keys.problem is not None and "hunter2" not in keys.problem
 
 
-async def test_one_bad_key_does_not_spoil_the_set(keys: JwksCache[RSAPublicKey], endpoint: Endpoint) -> None:
+async def test_one_bad_key_does_not_spoil_the_set(keys: JwksCache[RS256Key], endpoint: Endpoint) -> None:
     bad: list[Any] = [
         None,
         1,
@@ -357,7 +356,7 @@ async def test_a_caller_who_goes_away_takes_the_fetch_from_nobody(tokens: Cognit
 
 
 async def test_a_new_key_is_accepted_at_its_first_use(
-    loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint
+    loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint
 ) -> None:
     endpoint.publish(NEW_KID)
 
@@ -367,7 +366,7 @@ async def test_a_new_key_is_accepted_at_its_first_use(
 
 
 async def test_a_new_key_waits_where_an_unknown_one_caused_a_fetch_in_the_last_ten_seconds(
-    loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
+    loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
 ) -> None:
     with pytest.raises(UnknownKey):
         await loaded.find("nobody's")
@@ -383,7 +382,7 @@ async def test_a_new_key_waits_where_an_unknown_one_caused_a_fetch_in_the_last_t
 
 
 async def test_two_hundred_unknown_keys_cause_a_fetch_in_ten_seconds(
-    loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
+    loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
 ) -> None:
     for number in range(200):
         clock.now = number * 0.2
@@ -394,7 +393,7 @@ async def test_two_hundred_unknown_keys_cause_a_fetch_in_ten_seconds(
 
 
 async def test_two_hundred_unknown_keys_at_once_share_a_fetch_and_delay_nobody(
-    loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint
+    loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint
 ) -> None:
     async with endpoint.held_up():
         strangers = [asyncio.create_task(loaded.find(f"nobody's {number}")) for number in range(200)]
@@ -409,7 +408,7 @@ async def test_two_hundred_unknown_keys_at_once_share_a_fetch_and_delay_nobody(
 
 
 async def test_a_failing_endpoint_is_asked_with_pauses_that_grow_to_thirty_seconds(
-    keys: JwksCache[RSAPublicKey], endpoint: Endpoint, clock: Clock
+    keys: JwksCache[RS256Key], endpoint: Endpoint, clock: Clock
 ) -> None:
     endpoint.answer = reply(b"", status=500)
     times = []
@@ -422,7 +421,7 @@ async def test_a_failing_endpoint_is_asked_with_pauses_that_grow_to_thirty_secon
 
 
 async def test_requests_do_not_ask_a_failing_endpoint_while_its_pause_lasts(
-    tokens: CognitoVerifier, keys: JwksCache[RSAPublicKey], endpoint: Endpoint, clock: Clock
+    tokens: CognitoVerifier, keys: JwksCache[RS256Key], endpoint: Endpoint, clock: Clock
 ) -> None:
     endpoint.answer = reply(b"", status=500)
     for second in (0, 1, 3, 7, 15):
@@ -437,7 +436,7 @@ async def test_requests_do_not_ask_a_failing_endpoint_while_its_pause_lasts(
 
 
 async def test_the_pauses_begin_anew_after_an_answer(
-    keys: JwksCache[RSAPublicKey], endpoint: Endpoint, clock: Clock
+    keys: JwksCache[RS256Key], endpoint: Endpoint, clock: Clock
 ) -> None:
     sound, failing = endpoint.answer, reply(b"", status=500)
     for second, answer in ((0, failing), (1, failing), (3, failing), (7, sound), (307, failing), (308, sound)):
@@ -452,7 +451,7 @@ async def test_the_pauses_begin_anew_after_an_answer(
 
 
 async def test_known_keys_go_on_for_a_day_and_no_longer(
-    loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
+    loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
 ) -> None:
     endpoint.answer = reply(b"", status=500)
     text = token({**PERSON, "exp": NOW + 2 * DAY})
@@ -473,7 +472,7 @@ async def test_known_keys_go_on_for_a_day_and_no_longer(
 
 
 async def test_a_key_that_left_the_set_is_refused_after_the_next_refresh_and_so_are_tokens_seen_before(
-    loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
+    loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
 ) -> None:
     text = token()
     await tokens.verify(text)
@@ -490,7 +489,7 @@ async def test_a_key_that_left_the_set_is_refused_after_the_next_refresh_and_so_
 
 
 async def test_a_key_that_another_took_the_kid_of_is_refused_and_so_are_tokens_seen_before(
-    loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
+    loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint, clock: Clock
 ) -> None:
     text = token()
     await tokens.verify(text)
@@ -517,7 +516,7 @@ async def test_the_loop_loads_ahead_of_the_first_request_and_outlives_a_failing_
             answered.set()
 
     sound, endpoint.answer = endpoint.answer, reply(b"", status=500)
-    keys = JwksCache(endpoint.url, fetch=fetch, parse=rsa_key)
+    keys = JwksCache(endpoint.url, fetch=fetch, parse=rs256_key)
     loop = asyncio.create_task(keys.run())
     await answered.wait()
     endpoint.answer = sound
@@ -532,7 +531,7 @@ async def test_the_loop_loads_ahead_of_the_first_request_and_outlives_a_failing_
 
 
 async def test_an_expired_token_is_refused_without_asking_for_keys(
-    loaded: JwksCache[RSAPublicKey], tokens: CognitoVerifier, endpoint: Endpoint
+    loaded: JwksCache[RS256Key], tokens: CognitoVerifier, endpoint: Endpoint
 ) -> None:
     with pytest.raises(TokenExpired):
         await tokens.verify(token({**PERSON, "exp": NOW - 1}))

@@ -18,9 +18,9 @@ import pytest
 from joserfc import jws as joserfc_jws
 from joserfc.jwk import RSAKey
 
-from auth.access_token import check_signature, read_kid
+from auth.access_token import read_kid
 from auth.errors import TokenInvalid
-from auth.jwk import rsa_key, unbase64url
+from auth.jwk import rs256_key, unbase64url
 from tests.hostile.forge import ISSUER, loaded, verifier
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def vector(request: pytest.FixtureRequest) -> Vector:
 
 def accepts(jwk: Mapping[str, Any], text: str) -> bool:
     """Whether the signature would do: the payloads of the vectors are no claims."""
-    described = rsa_key(jwk)
+    described = rs256_key(jwk)
     if described is None:
         return False
     kid, key = described
@@ -74,8 +74,8 @@ def accepts(jwk: Mapping[str, Any], text: str) -> bool:
     header, _, payload = signed.partition(".")
     try:
         unbase64url(payload)
-        check_signature(unbase64url(signature), hashlib.sha256(signed.encode()).digest(), key)
-        return read_kid(header.encode()) == kid
+        signs = key.has_signed(hashlib.sha256(signed.encode()).digest(), unbase64url(signature))
+        return signs and read_kid(header) == kid
     except (TokenInvalid, ValueError):
         return False
 
@@ -101,4 +101,4 @@ def test_a_key_that_is_not_for_rs256_signatures_is_not_taken_from_a_set(vector: 
     fit = vector.jwk.get("alg") == "RS256" or "alg" not in vector.jwk
     for_signatures = vector.jwk.get("use") != "enc" and vector.jwk.get("key_ops", ["verify"]) == ["verify"]
 
-    assert (rsa_key(vector.jwk) is not None) is (fit and for_signatures)
+    assert (rs256_key(vector.jwk) is not None) is (fit and for_signatures)

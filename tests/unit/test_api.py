@@ -11,11 +11,13 @@ import httpx2
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Security
 
-import auth.access_token
 import auth.context
 from auth import Auth, Identity, JWTAuthorizationCredentials, JWTBearer, require_identity
 from auth.api import api_routes
 from auth.cognito import CognitoVerifier
+from auth.errors import TokenUnwanted
+from auth.jwk import RS256Key
+from auth.login import login_routes
 from tests.hostile.forge import CLIENT_ID, ISSUER, NOW, PERSON, POOL, PROGRAM, pool_jwks, token
 from tests.unit.support import ACME, signed_cookie, sound_settings
 
@@ -60,6 +62,10 @@ def own_routes() -> APIRouter:
     routes = APIRouter()
     routes.include_router(reports)
 
+    @routes.get("/caller")
+    async def caller(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
+        return identity
+
     @routes.get("/greeting")
     async def greeting(name: Annotated[str, Depends(username)]) -> str:
         return f"Hello, {name}"
@@ -91,18 +97,18 @@ def client(parts: Auth) -> httpx2.AsyncClient:
 def verifications(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     """How often a token was looked at, and how often a signature was calculated."""
     counted = {"tokens": 0, "signatures": 0}
-    verify_now, check_signature = CognitoVerifier.verify_now, auth.access_token.check_signature
+    verify_now, has_signed = CognitoVerifier.verify_now, RS256Key.has_signed
 
     def counting(self: CognitoVerifier, text: str) -> Identity:
         counted["tokens"] += 1
         return verify_now(self, text)
 
-    def checking(*args: Any) -> None:
+    def checking(self: RS256Key, digest: bytes, signature: bytes) -> bool:
         counted["signatures"] += 1
-        check_signature(*args)
+        return has_signed(self, digest, signature)
 
     monkeypatch.setattr(CognitoVerifier, "verify_now", counting)
-    monkeypatch.setattr("auth.cognito.check_signature", checking)
+    monkeypatch.setattr(RS256Key, "has_signed", checking)
     yield counted
 
 
@@ -200,3 +206,24 @@ async def test_a_route_for_programs_says_so_to_who_is_signed_in(parts: Auth, cli
         assert "it takes a Bearer token" in answer.text
     assert json.loads(asked.text)["error"] == "unauthenticated"
     assert opened.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.anyio
+async def test_an_identity_can_be_answered_and_shows_all_but_its_session(parts, client) -> None:
+    shown = (await client.get("/caller", headers=cookie(parts))).json()
+    assert shown == (await client.get("/user/me", headers=cookie(parts))).json()
+    assert shown.keys() == {*Identity.__struct_fields__} - {"session_id"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/login", "/auth", "/auth/acme", "/logout", "/logout?everywhere=1"])
+async def test_the_steps_of_people_take_no_token(parts, path: str) -> None:
+    app = FastAPI()
+    parts.install(app)
+    app.include_router(login_routes(parts))
+    asking = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=parts.settings.base_url)
+
+    answer = await asking.get(path, headers=bearer() | cookie(parts))
+    assert (answer.status_code, answer.json()["detail"]) == (400, TokenUnwanted.sentence)
+    assert "set-cookie" not in answer.headers
+    assert (await asking.get(path, headers=cookie(parts))).status_code != 200 or path.startswith("/logout")

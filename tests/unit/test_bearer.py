@@ -16,7 +16,7 @@ from auth.gate import Authentication, require_identity
 from auth.identity import Identity
 from auth.pages import Pages
 from auth.revocations import MemoryRevocations
-from auth.session import SessionCookie, Sessions
+from auth.session import Sessions
 from tests.unit.support import (
     ACME,
     NOW,
@@ -49,8 +49,7 @@ def app_of(*routers: APIRouter, clock: Clock | None = None) -> ASGIApp:
         app.include_router(router)
     sessions = Sessions(SETTINGS, {"acme": ACME}, MemoryRevocations(now=clock), now=clock)
     verifier = cognito_verifier(SETTINGS, fetch=fetch_keys, now=clock)
-    known = Authentication(app, sessions=sessions, verifier=verifier, base_url=SETTINGS.base_url)
-    return SessionCookie(known, settings=SETTINGS)
+    return Authentication(app, settings=SETTINGS, sessions=sessions, verifier=verifier)
 
 
 def routes() -> APIRouter:

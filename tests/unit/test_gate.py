@@ -16,7 +16,7 @@ from auth.gate import Authentication, Gate, require_identity, require_scopes
 from auth.identity import Identity, identity_of
 from auth.pages import Pages
 from auth.revocations import MemoryRevocations
-from auth.session import SessionCookie, Sessions
+from auth.session import Sessions
 from tests.unit.support import (
     ACME,
     NOW,
@@ -58,8 +58,7 @@ class House:
                 scopes=self.settings.api_scopes,
                 **options,
             )
-        known = Authentication(app, sessions=self.sessions, verifier=self.verifier, base_url=self.settings.base_url)
-        return SessionCookie(known, settings=self.settings)
+        return Authentication(app, settings=self.settings, sessions=self.sessions, verifier=self.verifier)
 
     def session(self) -> dict[str, Any]:
         session: dict[str, Any] = {}
@@ -292,6 +291,29 @@ async def test_another_scheme_is_no_bearer_and_leaves_the_cookie_alone(house: Ho
 async def test_a_good_bearer_decides_alone(house: House) -> None:
     await ask(house.around(), http_scope("/gradio/", headers=bearer() | house.cookie()))
     assert identity_of(HTTPConnection(house.behind.scope)).kind == "program"
+
+
+@pytest.mark.anyio
+async def test_a_request_with_a_bearer_has_no_session_and_leaves_that_of_the_cookie_as_it_was(house: House) -> None:
+    async def writing(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["session"] == {}
+        scope["session"]["person"] = None
+        await house.behind(scope, receive, send)
+
+    answer = await ask(house.around(writing), http_scope("/gradio/", headers=bearer() | house.cookie()))
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.anyio
+async def test_a_fault_of_the_app_is_not_taken_for_one_of_the_caller(house: House) -> None:
+    async def faulty(scope: Scope, receive: Receive, send: Send) -> None:
+        await house.behind(scope, receive, send)
+        raise NotSignedIn("the app's own")
+
+    for headers in (house.cookie(), bearer()):
+        with pytest.raises(NotSignedIn, match="the app's own"):
+            await ask(house.around(faulty), http_scope("/gradio/", headers=headers))
+    assert len(house.behind.scopes) == 2
 
 
 @pytest.mark.anyio

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import gradio as gr
@@ -24,7 +23,7 @@ ADA = Identity(
 
 
 def but(**changes: Any) -> Identity:
-    kept = {name: getattr(ADA, name) for name in Identity.__dataclass_fields__}
+    kept = {name: getattr(ADA, name) for name in Identity.__struct_fields__}
     return Identity(**kept | changes)
 
 
@@ -55,7 +54,7 @@ def test_no_issuer_can_name_a_person_of_another() -> None:
 
 
 def test_an_identity_does_not_change_and_takes_nothing_else_on() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         ADA.subject = "bob-1"
     with pytest.raises((AttributeError, TypeError)):
         ADA.anything = 1

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
+from hashlib import sha256
 from string import ascii_letters, digits
 from typing import Any
 
@@ -10,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from auth.errors import KeysUnavailable, UnknownKey
 from auth.fetch import FetchFailed
-from auth.jwk import rsa_key, unbase64url
+from auth.jwk import rs256_key, unbase64url
 from auth.jwks import JwksCache
-from tests.hostile.forge import b64, jwk, key, number
+from tests.hostile.forge import b64, jwk, key, number, rs256
 
 pytestmark = pytest.mark.anyio
 SOUND = jwk("one", key("one"))
@@ -111,7 +113,7 @@ async def test_the_revision_changes_when_a_key_leaves_or_changes_and_only_then(i
     first, second, other = jwk("first", key("one")), jwk("second", key("two")), jwk("second", key("three"))
     documents = [[first], [first], [first, second], [second, first], [first, other], [other], [first, other]]
     revisions = []
-    keys = JwksCache("https://id.example/jwks", fetch=issuer.fetch, parse=rsa_key, now=lambda: issuer.now)
+    keys = JwksCache("https://id.example/jwks", fetch=issuer.fetch, parse=rs256_key, now=lambda: issuer.now)
     for document in documents:
         issuer.document, issuer.now = {"keys": document}, issuer.now + 300
         await keys.refresh_when_due()
@@ -220,16 +222,32 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("name", USABLE)
 def test_a_key_for_rs256_signatures_is_taken(name: str) -> None:
-    kid, public = rsa_key(USABLE[name]) or pytest.fail("refused")
+    kid, (public, length) = rs256_key(USABLE[name]) or pytest.fail("refused")
 
     numbers = public.public_numbers()
     assert (kid, numbers.n) == ("one", int.from_bytes(unbase64url(USABLE[name]["n"])))
     assert isinstance(numbers, RSAPublicNumbers) and numbers.e == 65537
+    assert length == (public.key_size + 7) // 8
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_any_other_key_is_left_out(name: str) -> None:
-    assert rsa_key(UNUSABLE[name]) is None
+    assert rs256_key(UNUSABLE[name]) is None
+
+
+def test_a_signature_has_the_length_of_its_key_and_every_octet_counts() -> None:
+    private = key("one")
+    texts = (str(number).encode() for number in itertools.count())
+    signed, signature = next((text, made) for text in texts if (made := rs256(private, text.decode()))[0] == 0)
+    public, digest = rs256_key(SOUND)[1], sha256(signed).digest()
+
+    assert public.has_signed(digest, signature)
+    assert not public.has_signed(digest, signature[1:]), "the same number, without its leading zero"
+    assert not public.has_signed(digest, b"\0" + signature)
+    assert not public.has_signed(digest, b"")
+    assert not public.has_signed(sha256(b"another text").digest(), signature)
+    others = (signature[:at] + bytes([signature[at] ^ 1]) + signature[at + 1 :] for at in range(len(signature)))
+    assert not any(public.has_signed(digest, other) for other in others)
 
 
 # -- base64url --------------------------------------------------------------------------------------------------------
