@@ -63,13 +63,16 @@ async def read_document(scope: Scope, body: bytes) -> Any:
         raise HTTPException(400, "The body is neither JSON nor a form.") from None
 
 
-def nodes(document: object) -> Iterator[object]:
-    """Everything in a JSON document: itself, the names and values of members, items."""
+def nodes(document: object) -> Iterator[str | dict[str, Any]]:
+    """Every text and every object in a JSON document: itself, the names and values of members, items."""
     rest = [document]
     while rest:
         node = rest.pop()
-        yield node
-        if isinstance(node, dict):
-            rest += [*node, *node.values()]
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            yield node
+            rest += node
+            rest += node.values()
         elif isinstance(node, (list, tuple)):
             rest += node

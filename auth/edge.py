@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,9 +32,9 @@ class PublicAddress:
         self._port = url.port
         self._prefix = url.path
         self._is_loopback = is_loopback(url.hostname or "")
-        self._sealed = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
+        self._sealed = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
         if settings.cookie_samesite != "none":
-            self._sealed.append(("X-Frame-Options", "SAMEORIGIN"))
+            self._sealed.append((b"x-frame-options", b"SAMEORIGIN"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -43,9 +43,8 @@ class PublicAddress:
 
         async def send_sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._sealed:
-                    headers.setdefault(name, value)
+                said = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(seal for seal in self._sealed if seal[0] not in said)]
             await send(message)
 
         if self._is_loopback and (elsewhere := self._elsewhere(scope)):
@@ -66,8 +65,11 @@ class PublicAddress:
 
     def _elsewhere(self, scope: Scope) -> Response | None:
         """What a request to another name of this machine gets: the sign-in's cookies live under one name only."""
+        asked = Headers(scope=scope).get("host", "")
+        if asked == self._host.decode():
+            return None
         try:
-            host = urlsplit(f"//{Headers(scope=scope).get('host', '')}")
+            host = urlsplit(f"//{asked}")
             name, port = host.hostname or "", host.port
         except ValueError:
             name, port = "", None

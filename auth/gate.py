@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,9 +21,11 @@ from auth.errors import (
     ScopeTooNarrow,
     TokenUnwanted,
 )
-from auth.identity import Identity, identity_of
+from auth.identity import Identity, identity_in, identity_of
 from auth.session import SessionCookie, Sessions
 from auth.settings import Settings
+
+Headers = list[tuple[bytes, bytes]]
 
 CHECK_SECONDS = 2.0
 """How often a running stream's identity is looked at again."""
@@ -131,12 +132,15 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            identity = require_scopes(identity_of(HTTPConnection(scope)), self._scopes)
+            identity = require_scopes(identity_in(scope), self._scopes)
         except AuthError as error:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008, "reason": error.sentence})
             else:
                 await self._answers.to(error, scope)(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
             return
         watched = _Watched(receive, send, lambda: self._stands(scope, identity), lambda: self._farewell(scope))
         await watched.run(self._app, scope)
@@ -168,7 +172,9 @@ class _Watched:
         self._body_read = False
         self._started = False
         self._finished = False
-        self._cut = asyncio.Event()
+        self._cut = False
+        self._over = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
 
@@ -178,6 +184,8 @@ class _Watched:
         finally:
             if self._timer:
                 self._timer.cancel()
+            if self._listening:
+                self._listening.cancel()
             if self._ending:
                 await self._ending
 
@@ -186,24 +194,22 @@ class _Watched:
             message = await self._receive()
             self._body_read = not message.get("more_body", False)
             return message
-        # Nothing but the end of the connection can come now, so this waits as long as the answer takes.
-        gone = asyncio.ensure_future(self._receive())
-        cut = asyncio.ensure_future(self._cut.wait())
-        try:
-            await asyncio.wait((gone, cut), return_when=asyncio.FIRST_COMPLETED)
-            return gone.result() if gone.done() else {"type": "http.disconnect"}
-        finally:
-            gone.cancel()
-            cut.cancel()
+        # Nothing but the end of the connection can come now, so one task waits for it, however often this is asked.
+        self._listening = self._listening or asyncio.create_task(self._listen())
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def _listen(self) -> None:
+        await self._receive()
+        self._over.set()
 
     async def send(self, message: Message) -> None:
-        if self._cut.is_set():
+        if self._cut:
             return
         if message["type"] == "http.response.start":
             self._started = True
-            headers = MutableHeaders(scope=message)
-            _keep_private(headers)
-            if "content-length" not in headers:
+            headers = message["headers"] = _private(list(message["headers"]))
+            if not any(name == b"content-length" for name, _ in headers):
                 self._look_again(self._stands())
         elif message["type"] == "http.response.body":
             self._finished = not message.get("more_body", False)
@@ -217,7 +223,8 @@ class _Watched:
             if last_words is None:
                 self._look_again(stands)
             else:
-                self._cut.set()
+                self._cut = True
+                self._over.set()
                 self._ending = asyncio.create_task(self._end(last_words))
 
         self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, look)
@@ -228,13 +235,15 @@ class _Watched:
             await self._send({"type": "http.response.body", "body": last_words, "more_body": False})
 
 
-def _keep_private(headers: MutableHeaders) -> None:
-    """What only somebody with an identity may see is nothing for a shared cache (RFC 9111 section 5.2.2)."""
-    held = [directive.strip() for directive in headers.get("cache-control", "no-store").split(",")]
-    kept = [directive for directive in held if directive.lower() != "public"]
-    if not {"no-store", "private"}.intersection(directive.lower() for directive in kept):
-        kept.append("private")
-    headers["Cache-Control"] = ", ".join(kept)
+def _private(headers: Headers) -> Headers:
+    """An answer's headers, so that no shared cache keeps it (RFC 9111 section 5.2.2)."""
+    said = [value for name, value in headers if name == b"cache-control"]
+    directives = [part.strip() for part in b",".join(said or [b"no-store"]).split(b",")]
+    kept = [part for part in directives if part.lower() != b"public"]
+    if not {b"no-store", b"private"}.intersection(part.lower() for part in kept):
+        kept.append(b"private")
+    others = [header for header in headers if header[0] != b"cache-control"]
+    return [*others, (b"cache-control", b", ".join(kept))]
 
 
 def bearer_token(scope: Scope) -> bytes | None:
@@ -288,6 +297,7 @@ def _is_own(scope: Scope, base_url: str) -> bool:
     """A cookie counts for this app's own pages and for links followed to it; not for what another site's page fetches
     or posts here, sibling domains included, which SameSite=Lax lets through."""
     request: HTTPConnection[Any] = HTTPConnection(scope)
+    if is_same_origin(request, base_url):
+        return True
     tells = {"sec-fetch-site", "origin"}.intersection(request.headers)
-    followed_link = is_page_load(scope) and ("sec-fetch-mode" in request.headers or not tells)
-    return followed_link or is_same_origin(request, base_url)
+    return is_page_load(scope) and ("sec-fetch-mode" in request.headers or not tells)

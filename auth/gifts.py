@@ -75,7 +75,7 @@ class Gifts:
             elif method == "POST" and path.startswith(("/gradio_api/queue/", "/gradio_api/call/")):
                 if event := json.loads(body).get("event_id"):
                     self._owners.issue(who, event, this)
-            else:
+            elif b"gradio" in body:  # as every file that is named is
                 asked = this
                 if method == "GET":
                     event = found[1].decode() if (found := MESSAGE.match(body)) else path.rpartition("/")[2]

@@ -14,6 +14,7 @@ from pydantic_core.core_schema import (
     typed_dict_schema,
 )
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from auth.errors import AuthError, NotSignedIn
 
@@ -80,9 +81,16 @@ def identity_of(request: Any) -> Identity:
         AuthError: what is wrong with the caller's credentials; `NotSignedIn` where there are none.
     """
     if isinstance(request, HTTPConnection):  # the same in a third of the time
-        outcome = request.scope.get("state", {}).get("identity")
-    else:
-        outcome = getattr(getattr(request, "state", None), "identity", None)
+        return identity_in(request.scope)
+    return _identity(getattr(getattr(request, "state", None), "identity", None))
+
+
+def identity_in(scope: Scope) -> Identity:
+    """As `identity_of`, for ASGI."""
+    return _identity(scope.get("state", {}).get("identity"))
+
+
+def _identity(outcome: object) -> Identity:
     if isinstance(outcome, Identity):
         return outcome
     raise outcome if isinstance(outcome, AuthError) else NotSignedIn("the request carries no credentials")

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,7 +25,7 @@ from auth.answers import Answers
 from auth.body import nodes, read_body, read_document, replayed
 from auth.folder import Folder, addressed, files_named_in
 from auth.gifts import Gifts, heard
-from auth.identity import identity_of
+from auth.identity import identity_in
 from auth.owners import Owners, TooManySessions
 
 STREAMED = ("/gradio_api/upload", "/gradio_api/process_recording")
@@ -78,9 +78,10 @@ class Ownership:
         if scope["type"] != "http":  # Gradio has no WebSocket: of what would be said on one nothing is known here
             await send({"type": "websocket.close", "code": 1008})
             return
-        who = identity_of(HTTPConnection(scope)).identity
+        who = identity_in(scope).identity
         method, path = scope["method"], scope["path"].removeprefix(scope["root_path"])
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)  # as Starlette does
+        text = scope["query_string"].decode("latin-1")
+        query = parse_qsl(text, keep_blank_values=True) if text else []  # as Starlette does
         theirs = _Theirs(who, self._owners, self._folder)
         document: Any = {}
         try:
@@ -128,7 +129,7 @@ class Ownership:
         for node in nodes(document):
             if isinstance(node, str):
                 theirs.text(node)
-            elif isinstance(node, dict) and "id" in node and node.keys() <= DRAWING:
+            elif "id" in node and node.keys() <= DRAWING:
                 theirs.drawing(node["id"], sent=False)
 
 

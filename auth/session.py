@@ -13,11 +13,14 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from itsdangerous import BadSignature, TimestampSigner
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
+from msgspec import Meta, Struct, convert, to_builtins
+from msgspec.json import decode, encode
+from msgspec.structs import replace
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp
 
@@ -41,19 +44,20 @@ BEGUN_BYTES = 2270
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
 NEXT_AT_MOST = 1024
+KNOWN_COOKIES = 2048
 JOINERS = "\u200c\u200d"
 """Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
 
+Shape = TypeVar("Shape")
 
-class Person(BaseModel):
+
+class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A session as the cookie holds it. Times are epoch seconds."""
 
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
-
-    id: Annotated[str, Field(min_length=16)]
+    id: Annotated[str, Meta(min_length=16)]
     provider: str
     config: str
-    subject: Annotated[str, Field(min_length=1)]
+    subject: Annotated[str, Meta(min_length=1)]
     sid: str | None = None
     name: str | None = None
     email: str | None = None
@@ -62,14 +66,12 @@ class Person(BaseModel):
     seen: float
 
 
-class BegunSignIn(BaseModel):
+class BegunSignIn(Struct, frozen=True, array_like=True):
     """A sign-in on its way: one secret, from which everything that binds it to this browser is derived."""
-
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
     provider: str
     at: float
-    secret: Annotated[str, Field(min_length=43)]
+    secret: Annotated[str, Meta(min_length=43)]
     next: str
 
     @property
@@ -84,16 +86,29 @@ class BegunSignIn(BaseModel):
 
 
 class _Signer(TimestampSigner):
-    """Takes only what is a JSON object inside: Starlette itself would fail on an authentic cookie of another shape."""
+    """Takes only what is a JSON object inside: Starlette itself would fail on an authentic cookie of another shape.
 
-    def unsign(self, signed_value: str | bytes, *args: Any, **kwargs: Any) -> Any:
-        value = super().unsign(signed_value, *args, **kwargs)
+    A cookie that was unsealed lately is known again, for a browser sends the same one many times; its age counts anew.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._known = lru_cache(maxsize=KNOWN_COOKIES)(self._unsealed)
+
+    def _unsealed(self, signed_value: str | bytes) -> tuple[bytes, float]:
+        value, signed_at = super().unsign(signed_value, return_timestamp=True)
         try:
             content = json.loads(base64.b64decode(value))
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             raise BadSignature("the cookie holds no JSON object")
+        return value, signed_at.timestamp()
+
+    def unsign(self, signed_value: str | bytes, max_age: int | None = None, *_: Any, **__: Any) -> Any:
+        value, signed_at = self._known(signed_value)
+        if max_age is not None and not 0 <= self.get_timestamp() - signed_at <= max_age:
+            raise SignatureExpired("the cookie is too old, or from the future", payload=value)
         return value
 
 
@@ -154,11 +169,9 @@ class Sessions:
         Returns:
             The `state` (RFC 6749 section 10.12) and what belongs to it.
         """
-        begun = BegunSignIn(
-            provider=provider, at=round(self._now()), secret=secrets.token_urlsafe(32), next=next_path[:NEXT_AT_MOST]
-        )
+        begun = BegunSignIn(provider, round(self._now()), secrets.token_urlsafe(32), next_path[:NEXT_AT_MOST])
         state = secrets.token_urlsafe(16)
-        kept = {**_object(session, "begun"), state: [begun.provider, begun.at, begun.secret, begun.next]}
+        kept = {**_object(session, "begun"), state: to_builtins(begun)}
         while len(kept) > BEGUN_AT_MOST or len(json.dumps(kept)) > BEGUN_BYTES:
             del kept[next(iter(kept))]
         session["begun"] = kept
@@ -172,11 +185,9 @@ class Sessions:
             SignInTimedOut: it is older than `SIGN_IN_SECONDS`.
         """
         kept = dict(_object(session, "begun"))
-        stored = kept.pop(state, None)
-        try:
-            begun = BegunSignIn.model_validate(dict(zip(BegunSignIn.model_fields, stored or (), strict=False)))
-        except (ValidationError, TypeError):
-            raise SignInUnknown("no sign-in of that state has been begun in this browser") from None
+        begun = _shaped(kept.pop(state, None), BegunSignIn)
+        if begun is None:
+            raise SignInUnknown("no sign-in of that state has been begun in this browser")
         if begun.provider != provider:
             raise SignInUnknown("begun with another provider", actual=provider, expected=begun.provider)
         session["begun"] = kept
@@ -214,10 +225,10 @@ class Sessions:
         ]
         leave_out: list[dict[str, str | None]] = [{"picture": None}, *shortened, {"email": None}]
         for lacking in leave_out:
-            if len(_dump(person)) <= PERSON_BYTES:
+            if len(json.dumps(to_builtins(person))) <= PERSON_BYTES:
                 break
-            person = person.model_copy(update=lacking)
-        session["person"] = json.loads(_dump(person))
+            person = replace(person, **lacking)
+        session["person"] = to_builtins(person)
         self._seen[person.id] = now
         return self._identity(person)
 
@@ -227,12 +238,8 @@ class Sessions:
         Raises:
             SessionRevoked, SessionExpired, SessionIdle: there was a session and it has ended.
         """
-        stored = session.get("person")
-        if stored is None:
-            return None
-        try:
-            person = Person.model_validate(stored)
-        except ValidationError:
+        person = _shaped(session.get("person"), Person)
+        if person is None:
             return None
         if person.config != self._configs.get(person.provider):
             raise SessionExpired("the provider or who may enter was configured anew")
@@ -242,7 +249,7 @@ class Sessions:
         self._check(identity, begun=person.begun, seen=seen, sid=person.sid, now=now)
         self._seen[person.id] = now
         if now - person.seen > self._refresh:
-            session["person"] = {**stored, "seen": round(now, 3)}
+            session["person"] = to_builtins(replace(person, seen=round(now, 3)))
         if now - self._swept > self._idle:
             self._swept = now
             self._seen = {key: at for key, at in self._seen.items() if now - at <= self._idle}
@@ -259,7 +266,8 @@ class Sessions:
 
     def watch(self, session: dict[str, Any]) -> Callable[[], bool]:
         """A question to ask again and again while an answer is streamed: does the session still stand?"""
-        person = Person.model_validate(session["person"])
+        person = _shaped(session["person"], Person)
+        assert person is not None
         identity = self._identity(person)
 
         def stands() -> bool:
@@ -278,10 +286,7 @@ class Sessions:
         Returns:
             The session that was ended, None where there was none.
         """
-        try:
-            person = Person.model_validate(session.get("person"))
-        except ValidationError:
-            person = None
+        person = _shaped(session.get("person"), Person)
         session.pop("person", None)
         if person is None or person.provider not in self._providers:
             return None
@@ -342,8 +347,15 @@ def _short_hash(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:9]).decode()
 
 
-def _dump(person: Person) -> str:
-    return json.dumps(person.model_dump(exclude_none=True))
+def _shaped(stored: object, kind: type[Shape]) -> Shape | None:
+    """What the cookie holds, None where it is of another shape.
+
+    By way of JSON: to Python a lone surrogate is text and NaN is a number, and to nothing else.
+    """
+    try:
+        return decode(encode(convert(stored, kind)), type=kind)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _object(session: dict[str, Any], key: str) -> dict[str, Any]:
