@@ -118,14 +118,22 @@ def login_routes(auth: Auth) -> APIRouter:
         state = secrets.token_urlsafe(16)
         leave = provider.end_session_url(f"{base}/logout", state) if provider else None
         if provider is None or leave is None:
-            return go("/")
+            return nothing_left(go("/"))
         request.session["left"] = state
-        return pages.response(
+        page = pages.response(
             "leave.html",
             heading="You are signed out",
             sentence=f"You have left this app. You may still be signed in at {provider.label}.",
             actions=[(f"Also sign out of {provider.label}", leave), ("Done", f"{prefix}/")],
         )
+        return nothing_left(page)
+
+    def nothing_left(response: Response) -> Response:
+        """What the browser keeps goes with the person (w3.org/TR/clear-site-data), but not that of other apps: where
+        there is a prefix, they share the origin."""
+        if not prefix:
+            response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response
 
     def back_from_provider(request: Request) -> Response:
         """RP-Initiated Logout 1.0 section 3: the provider sends back the state that it was given."""

@@ -211,6 +211,28 @@ def test_after_signing_out_back_shows_nothing_personal_and_a_copied_cookie_is_re
     assert shows_nobody(tab)
 
 
+KEEP = "for (const kept of [localStorage, sessionStorage]) kept.setItem('note', \"Ada's own\")"
+KEPT = "[localStorage, sessionStorage].map((kept) => kept.getItem('note'))"
+
+
+def test_after_signing_out_nothing_is_left_in_the_browser(person: Person) -> None:
+    tab = person.signs_in()
+    tab.evaluate(KEEP)
+    bar(tab).get_by_role("link", name="Sign out").click()
+    expect(tab.get_by_role("heading", name="You are signed out")).to_be_visible()
+    assert tab.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
+
+
+def test_what_the_browser_keeps_is_there_for_the_same_person_and_gone_for_another(person: Person, clock: Clock) -> None:
+    tab = person.signs_in()
+    tab.evaluate(KEEP)
+    person.signs_in()
+    assert tab.evaluate(KEPT) == ["Ada's own"] * 2
+    clock.ahead = 9 * 3600  # nobody signs out: the session just ends
+    person.signs_in("nameless@example.com")
+    assert tab.evaluate(KEPT) == [None, None]
+
+
 @pytest.mark.parametrize("act", ["an event", "the focus"])
 def test_an_open_tab_goes_to_sign_in_once_another_tab_signed_out_and_comes_back(person: Person, act: str) -> None:
     tab = person.signs_in(path="/gradio/?kept=1")

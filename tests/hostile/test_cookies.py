@@ -314,7 +314,9 @@ def test_a_cookie_copied_before_sign_out_is_refused_after_it(app: AppServer, bro
     with app.browser() as copy:
         copy.cookie = browser.cookie
         assert copy.who() is not None
-        assert browser.sign_out().status_code in (200, 303)
+        answer = browser.sign_out()
+        assert answer.status_code in (200, 303)
+        assert answer.headers["clear-site-data"] == '"cache", "storage"'
         assert browser.who() is None
         assert copy.who() is None
         assert copy.get("/gradio/").status_code == 303
@@ -386,6 +388,7 @@ def test_another_site_cannot_sign_anyone_out(browser: Browser, method: str, head
     for query in ("", "?everywhere=1", "?everywhere=1&state=s"):
         response = browser.request(method, f"/logout{query}", headers=headers)
         assert response.status_code < 500
+        assert "clear-site-data" not in response.headers
         assert browser.who() is not None, f"{method} /logout{query}"
     if method == "GET":
         page = browser.get("/logout?everywhere=1", headers=headers).text

@@ -227,3 +227,17 @@ async def test_the_steps_of_people_take_no_token(parts, path: str) -> None:
     assert (answer.status_code, answer.json()["detail"]) == (400, TokenUnwanted.sentence)
     assert "set-cookie" not in answer.headers
     assert (await asking.get(path, headers=cookie(parts))).status_code != 200 or path.startswith("/logout")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("prefix", "cleared"), [("", '"cache", "storage"'), ("/app", None)])
+async def test_signing_out_clears_what_the_browser_keeps_unless_other_apps_share_it(prefix: str, cleared: str) -> None:
+    parts = Auth(sound_settings(public_url=f"https://apps.example.com{prefix}"))
+    app = FastAPI()
+    parts.install(app)
+    app.include_router(login_routes(parts))
+    asking = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=parts.settings.base_url)
+
+    answer = await asking.get("/logout", headers=cookie(parts))
+    assert (answer.status_code, answer.headers["location"]) == (303, f"https://apps.example.com{prefix}/")
+    assert answer.headers.get("clear-site-data") == cleared

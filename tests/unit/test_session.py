@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from itsdangerous import TimestampSigner
+from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -852,3 +852,27 @@ def test_the_picture_goes_first_then_the_end_of_the_name_then_the_address(house:
     assert (shortened.name, shortened.email) == ("N" * 60, ADA["email"])
     emptied = house.read(house.sign_in(name="N" * 300, sub="s" * 255, email=f"{'e' * 64}@{'d' * 185}.com"))
     assert (emptied.name, emptied.email) == ("N" * 12, None)
+
+
+def test_a_cookie_that_is_known_already_grows_old_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = session_signer(sound_settings())
+    signed = signer.sign(base64.b64encode(b"{}"))
+    assert signer.unsign(signed, max_age=60) == signer.unsign(signed, max_age=60)
+    for seconds, is_good in {60: True, 61: False, -1: False}.items():
+        with monkeypatch.context() as patch:
+            later = signer.get_timestamp() + seconds
+            patch.setattr(signer, "get_timestamp", lambda later=later: later)
+            if is_good:
+                signer.unsign(signed, max_age=60)
+            else:
+                with pytest.raises(SignatureExpired):
+                    signer.unsign(signed, max_age=60)
+
+
+def test_no_cookie_is_known_but_those_that_were_signed() -> None:
+    signer = session_signer(sound_settings())
+    signed = signer.sign(base64.b64encode(b"{}"))
+    signer.unsign(signed)
+    for other in (signed[:-1], signed + b"x", signed.replace(b"e30", b"e31"), signed.swapcase(), b""):
+        with pytest.raises(BadSignature):
+            signer.unsign(other)

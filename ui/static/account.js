@@ -14,6 +14,20 @@
     return never;
   }
 
+  // What a browser keeps for an app is kept for one person: it goes when another comes. Only a digest says whose it is.
+  async function isSomebodyElse(found) {
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(found)));
+    const owner = btoa(String.fromCharCode(...digest));
+    try {
+      const last = localStorage.getItem("account");
+      if (last && last !== owner) [localStorage, sessionStorage].forEach((kept) => kept.clear());
+      localStorage.setItem("account", owner);
+      return last !== null && last !== owner;
+    } catch {
+      return false; // a browser that keeps nothing
+    }
+  }
+
   async function ask() {
     const answer = await send(`${base}/user/me`, { cache: "no-store" }).catch(() => null);
     if (answer?.status === 401) {
@@ -25,6 +39,7 @@
     if (!answer?.ok) return null; // not to be known just now
     const me = await answer.json();
     const found = JSON.stringify([me.issuer, me.subject]);
+    if (await isSomebodyElse(found)) return go(() => location.reload());
     person ??= found;
     return person === found ? me : go(() => location.reload());
   }
