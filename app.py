@@ -12,7 +12,7 @@ from auth.backchannel import backchannel_routes
 from auth.log import log_config
 from auth.login import login_routes
 from ui.mount import front_routes, mount_main, mount_sign_in
-from ui.stopping import serve
+from ui.server import serve
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

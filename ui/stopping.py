@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import socket
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
-import uvicorn
-from fastapi import FastAPI
 from gradio.server_messages import LogMessage, UnexpectedErrorMessage
 from starlette.types import Scope
-from uvicorn.config import STARTUP_FAILURE
 
 from auth.gate import CHECK_SECONDS
 
-GRACE_SECONDS = 25
-"""How long events may go on after SIGTERM. What stops the process should wait some seconds longer before it kills."""
 WORDS = "The app is being restarted. Please try again in a moment."
 STOPPED = "Server stopped unexpectedly."
 """What gradio_client knows a stop by (`gradio_client.utils.ServerMessage.server_stopped`)."""
@@ -64,26 +55,3 @@ class Stopping:
         if "/gradio_api/call/" in path:
             return f"event: error\ndata: {json.dumps(WORDS)}\n\n".encode()
         return None if now < min(self._until, self._last_event + 2 * CHECK_SECONDS) else b""
-
-
-class Server(uvicorn.Server):
-    """uvicorn's, which tells `stopping` when it is to stop."""
-
-    def __init__(self, config: uvicorn.Config, stopping: Stopping, *, grace: float = GRACE_SECONDS) -> None:
-        super().__init__(config)
-        self._stopping = stopping
-        self._grace = grace
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._stopping.begin(self._grace)
-        await super().shutdown(sockets)
-
-
-def serve(app: FastAPI, **options: Any) -> None:
-    """`uvicorn.run`, with a stop that is kind to what runs."""
-    config = uvicorn.Config(app, timeout_graceful_shutdown=GRACE_SECONDS + 5, **options)
-    server = Server(config, app.state.stopping)
-    with suppress(KeyboardInterrupt):
-        server.run()
-    if not server.started:
-        sys.exit(STARTUP_FAILURE)

@@ -14,7 +14,8 @@ from tests.app_server import AppServer
 from tests.provider import Provider
 from tests.replicas.replica import main_blocks
 from tests.replicas.visitor import API, OWN, Visitor
-from ui.stopping import WORDS, Server
+from ui.server import Server
+from ui.stopping import WORDS
 
 
 class StoppingServer(AppServer):

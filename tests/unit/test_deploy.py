@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from auth.settings import Settings
-from ui.stopping import GRACE_SECONDS
+from ui.server import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
