@@ -7,9 +7,11 @@ an argument names. Here no request is made, so there is no address to move and n
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import gradio as gr
 from anyio import CancelScope
 from gradio.data_classes import PredictBodyInternal
 from gradio.route_utils import API_PREFIX
@@ -19,6 +21,8 @@ from gradio_client.utils import OutputUpdate, ServerMessage, Status, StatusUpdat
 from starlette.requests import Request
 
 from auth import identity_of
+
+log = logging.getLogger("auth")
 
 STATUS = {
     ServerMessage.estimation: Status.IN_QUEUE,
@@ -86,13 +90,36 @@ class Caller:
         return QueuedCall(self._app, PredictBodyInternal(data=list(inputs), fn_index=index, request=self._request))
 
 
+class Discreet:
+    """Stands where the MCP server has its Blocks: why a function failed is the operator's business.
+
+    The queue hides it by itself; a function that is not queued is called from there, and its error told word by word.
+    """
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        self._blocks = blocks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blocks, name)
+
+    async def process_api(self, **call: Any) -> dict[str, Any]:
+        try:
+            return await self._blocks.process_api(**call)
+        except gr.Error as error:
+            raise RuntimeError(error.message) from None
+        except Exception:
+            log.exception("a function failed")
+            raise RuntimeError("The function failed.") from None
+
+
 def bind_mcp(app: App) -> None:
-    """Have the MCP server of mounted Blocks call the queue as its callers."""
+    """Have the MCP server of mounted Blocks call the queue as its callers, and tell them no more than they need."""
     blocks = app.get_blocks()
     if blocks.mcp_error:
         raise RuntimeError(blocks.mcp_error)
     blocks._queue.set_server_app(app)
     server: Any = blocks.mcp_server_obj  # it has no public place for a client
+    server.blocks = Discreet(blocks)
     server._get_or_create_client = lambda: Caller(app, server.mcp_server.request_context.request)
     server._execute_tool_without_progress = _outputs
 

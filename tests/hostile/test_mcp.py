@@ -82,6 +82,14 @@ def failing_in_words(text: str) -> str:
     raise gr.Error(f"There is no {text}.")
 
 
+def failing_at_once(text: str) -> str:
+    raise ValueError(f"secret-of-the-app {text}")
+
+
+def failing_at_once_in_words(text: str) -> str:
+    raise gr.Error(f"There is no {text}.")
+
+
 @gr.mcp.resource("letter://{text}")
 def letter(text: str, request: gr.Request) -> str:
     return signed(text, request)
@@ -97,6 +105,8 @@ def tool_blocks() -> gr.Blocks:
         text, answer, file = gr.Textbox(), gr.Textbox(), gr.File()
         for function in (slow, in_steps, failing, failing_in_words, letter, advice):
             gr.Button().click(function, text, answer)
+        for function in (failing_at_once, failing_at_once_in_words):
+            gr.Button().click(function, text, answer, queue=False)
         gr.Button().click(until_hung_up, None, answer)
         gr.Button().click(written, text, file)
     return blocks
@@ -335,10 +345,11 @@ async def test_a_call_ends_when_its_caller_hangs_up(served: AppServer, told: dic
 
 
 @pytest.mark.anyio
-async def test_of_a_fault_only_what_was_meant_to_be_said_is_said(served: AppServer) -> None:
+@pytest.mark.parametrize("failing", ["failing", "failing_at_once"])
+async def test_of_a_fault_only_what_was_meant_to_be_said_is_said(served: AppServer, failing: str) -> None:
     async with client_of(served, bearer(served, "ada")) as client:
-        fault = result_of(await post(client, "failing", {"text": "hello"}))
-        meant = result_of(await post(client, "failing_in_words", {"text": "letter"}))
+        fault = result_of(await post(client, failing, {"text": "hello"}))
+        meant = result_of(await post(client, f"{failing}_in_words", {"text": "letter"}))
     assert (fault["isError"], fault["content"][0]["text"]) == (True, "The function failed.")
     assert (meant["isError"], meant["content"][0]["text"]) == (True, "There is no letter.")
 
