@@ -317,6 +317,34 @@ async def test_a_fault_of_the_app_is_not_taken_for_one_of_the_caller(house: Hous
 
 
 @pytest.mark.anyio
+async def test_an_exchange_that_is_over_leaves_nothing_running(house: House) -> None:
+    async def never_ending() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "http.request"
+        for _ in range(3):  # as Gradio does, again and again
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(receive(), 0.01)
+        await house.behind(scope, receive, send)
+
+    async def body_then_silence() -> Message:
+        bodies.append(b"")
+        return {"type": "http.request", "body": b"", "more_body": False} if len(bodies) == 1 else await never_ending()
+
+    async def send(message: Message) -> None:
+        pass
+
+    bodies: list[bytes] = []
+    before = asyncio.all_tasks()
+    await house.around(listening)(http_scope("/gradio/", headers=house.cookie()), body_then_silence, send)
+    await asyncio.sleep(0.01)
+    assert asyncio.all_tasks() == before
+    assert len(bodies) == 2, "the end of the connection is waited for by one task, however often it is asked for"
+
+
+@pytest.mark.anyio
 async def test_another_sites_page_may_send_a_bearer(house: House) -> None:
     headers = bearer() | {"Origin": "https://other.example", "Sec-Fetch-Site": "cross-site"}
     assert (await ask(house.around(), http_scope("/gradio/", headers=headers))).body == b"inside"
