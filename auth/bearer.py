@@ -9,8 +9,9 @@ from typing import Any
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
+from auth.authentication import bearer_token
 from auth.errors import TokenAbsent
-from auth.gate import bearer_token, require_scopes
+from auth.gate import require_scopes
 from auth.identity import Identity, identity_of
 
 

@@ -18,11 +18,12 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Scope
 
 from auth.answers import Answers
+from auth.authentication import Authentication
 from auth.cognito import CognitoVerifier, cognito_verifier
 from auth.edge import PublicAddress
 from auth.errors import AuthError
 from auth.fetch import DIRECT, fetch_json
-from auth.gate import Authentication, Gate
+from auth.gate import Gate
 from auth.lingering import LingeringClose
 from auth.local_cognito import LocalCognito
 from auth.local_provider import LocalProvider

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from auth.admission import admit
+from auth.authentication import for_people
 from auth.browser import is_same_origin
 from auth.context import Auth
 from auth.errors import CallbackMalformed, NotAllowed, SignOutUnknown, UnknownProvider
-from auth.gate import for_people
 from auth.providers import Provider
 
 SAFE_PATH = re.compile(

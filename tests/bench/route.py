@@ -26,7 +26,8 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Scope
 
-from auth.gate import Authentication, require_identity
+from auth.authentication import Authentication
+from auth.gate import require_identity
 from auth.identity import Identity, identity_of
 from auth.revocations import MemoryRevocations
 from auth.session import SessionCookie, Sessions

@@ -9,10 +9,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from auth.answers import Answers
+from auth.authentication import Authentication
 from auth.bearer import JWTAuthorizationCredentials, JWTBearer
 from auth.cognito import cognito_verifier
 from auth.errors import AuthError
-from auth.gate import Authentication, require_identity
+from auth.gate import require_identity
 from auth.identity import Identity
 from auth.pages import Pages
 from auth.revocations import MemoryRevocations

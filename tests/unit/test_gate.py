@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.answers import Answers
+from auth.authentication import Authentication
 from auth.cognito import cognito_verifier
 from auth.errors import NotSignedIn, ScopeTooNarrow, TokenInvalid
-from auth.gate import Authentication, Gate, require_identity, require_scopes
+from auth.gate import Gate, require_identity, require_scopes
 from auth.identity import Identity, identity_of
 from auth.pages import Pages
 from auth.revocations import MemoryRevocations

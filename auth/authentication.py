@@ -1,0 +1,124 @@
+"""Who is calling is established here, once per request, before anything else sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from auth.browser import is_page_load, is_same_origin
+from auth.cognito import CognitoVerifier
+from auth.errors import AuthError, BearerError, BearerMalformed, BearerRefused, NotSignedIn, TokenUnwanted
+from auth.identity import Identity
+from auth.session import SessionCookie, Sessions
+from auth.settings import Settings
+
+
+class Authentication:
+    """ASGI middleware: puts the caller's `Identity`, or the `AuthError` that stands in its way, into `state.identity`.
+
+    A Bearer token decides alone: one that is refused never falls back to the cookie, and a request that brings one has
+    an empty session, of which nothing is kept.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, sessions: Sessions, verifier: CognitoVerifier | None
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._people = SessionCookie(_People(app, sessions=sessions, base_url=settings.base_url), settings=settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        outcome: Identity | AuthError | None
+        try:
+            token = bearer_token(scope)
+            outcome = None if token is None else await self._verify(token)
+        except AuthError as error:
+            outcome = error
+        if outcome is None:
+            await self._people(scope, receive, send)
+            return
+        scope["session"] = {}
+        scope.setdefault("state", {})["identity"] = outcome
+        await self._app(scope, receive, send)
+
+    async def _verify(self, token: bytes) -> Identity:
+        try:
+            if self._verifier is None:
+                raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
+            return await self._verifier.verify(token)
+        except BearerError:
+            if not token or not set(token).isdisjoint(b" ,\t"):  # looked for only here: no token that is good has them
+                raise BearerMalformed("no single token after Bearer") from None
+            raise
+
+
+class _People:
+    """Behind the session cookie: whose session it is."""
+
+    def __init__(self, app: ASGIApp, *, sessions: Sessions, base_url: str) -> None:
+        self._app = app
+        self._sessions = sessions
+        self._base_url = base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outcome: Identity | AuthError
+        try:
+            outcome = self._person(scope)
+        except AuthError as error:
+            outcome = error
+        scope.setdefault("state", {})["identity"] = outcome
+        await self._app(scope, receive, send)
+
+    def _person(self, scope: Scope) -> Identity:
+        session = scope["session"]
+        if not session:
+            raise NotSignedIn("the request carries no credentials")
+        session.mark_accessed()
+        if not _is_own(scope, self._base_url):
+            raise NotSignedIn("the cookie came with another site's request")
+        identity = self._sessions.read(session)
+        if identity is None:
+            raise NotSignedIn("the cookie holds no session")
+        return identity
+
+
+def bearer_token(scope: Scope) -> bytes | None:
+    """What follows `Authorization: Bearer` (RFC 6750 section 2.1), None where there is nothing of that scheme.
+
+    Raises:
+        BearerMalformed: several Authorization headers.
+    """
+    credentials: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if credentials is not None:
+                raise BearerMalformed("several Authorization headers")
+            credentials = value
+    if credentials is None or credentials[:6].lower() != b"bearer" or credentials[6:7].strip():
+        return None
+    return credentials[6:].strip(b" ")
+
+
+async def for_people(request: HTTPConnection) -> None:
+    """FastAPI dependency of routes that need the session.
+
+    Raises:
+        TokenUnwanted: a Bearer token decides alone, so that the request has none.
+    """
+    if bearer_token(request.scope) is not None:
+        raise TokenUnwanted
+
+
+def _is_own(scope: Scope, base_url: str) -> bool:
+    """A cookie counts for this app's own pages and for links followed to it; not for what another site's page fetches
+    or posts here, sibling domains included, which SameSite=Lax lets through."""
+    request: HTTPConnection[Any] = HTTPConnection(scope)
+    if is_same_origin(request, base_url):
+        return True
+    tells = {"sec-fetch-site", "origin"}.intersection(request.headers)
+    return is_page_load(scope) and ("sec-fetch-mode" in request.headers or not tells)
