@@ -15,7 +15,7 @@ from auth.errors import (
     AuthError,
     ScopeTooNarrow,
 )
-from auth.identity import Identity, identity_in, identity_of
+from auth.identity import Identity, identity_in
 from auth.session import Sessions
 
 Headers = list[tuple[bytes, bytes]]
@@ -184,4 +184,4 @@ async def require_identity(request: HTTPConnection) -> Identity:
     Raises:
         AuthError: answered by the app's handler.
     """
-    return identity_of(request)
+    return identity_in(request.scope)

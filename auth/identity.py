@@ -82,15 +82,12 @@ def identity_of(request: Any) -> Identity:
     """
     if isinstance(request, HTTPConnection):  # the same in a third of the time
         return identity_in(request.scope)
-    return _identity(getattr(getattr(request, "state", None), "identity", None))
+    return identity_in({"state": {"identity": getattr(getattr(request, "state", None), "identity", None)}})
 
 
 def identity_in(scope: Scope) -> Identity:
     """As `identity_of`, for ASGI."""
-    return _identity(scope.get("state", {}).get("identity"))
-
-
-def _identity(outcome: object) -> Identity:
+    outcome = scope.get("state", {}).get("identity")
     if isinstance(outcome, Identity):
         return outcome
     raise outcome if isinstance(outcome, AuthError) else NotSignedIn("the request carries no credentials")
