@@ -93,10 +93,10 @@ class CognitoVerifier:
             verified, since, until, keys, revision, identity = remembered
             if signature == verified and since <= now < until and keys.revision == revision:
                 return identity
-        header, payload, text = segments(octets)
+        header, payload, encoded_signature = segments(octets)
         known = self._kids.get(header)
         kid = known or read_kid(header)
-        claims, proof = read_claims_and_signature(payload, text)
+        claims, proof = read_claims_and_signature(payload, encoded_signature)
         issuer_keys = self.key_sets.get(claims.iss)
         if issuer_keys is None:
             raise refusal(WrongIssuer, "iss", claims.iss, self.key_sets)

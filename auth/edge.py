@@ -27,6 +27,7 @@ class PublicAddress:
         self._app = app
         self._base = settings.base_url
         self._scheme = url.scheme
+        self._netloc = url.netloc
         self._host = url.netloc.encode()
         self._hostname = url.hostname
         self._port = url.port
@@ -66,7 +67,7 @@ class PublicAddress:
     def _elsewhere(self, scope: Scope) -> Response | None:
         """What a request to another name of this machine gets: the sign-in's cookies live under one name only."""
         asked = Headers(scope=scope).get("host", "")
-        if asked == self._host.decode():
+        if asked == self._netloc:
             return None
         try:
             host = urlsplit(f"//{asked}")

@@ -11,10 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from auth.answers import Answers
 from auth.authentication import bearer_token
 from auth.cognito import CognitoVerifier
-from auth.errors import (
-    AuthError,
-    ScopeTooNarrow,
-)
+from auth.errors import AuthError, ScopeTooNarrow
 from auth.identity import Identity, identity_in
 from auth.session import Sessions
 

@@ -75,7 +75,7 @@ class Gifts:
             elif method == "POST" and path.startswith(("/gradio_api/queue/", "/gradio_api/call/")):
                 if event := json.loads(body).get("event_id"):
                     self._owners.issue(who, event, this)
-            elif b"gradio" in body:  # as every file that is named is
+            elif b"gradio" in body:  # as in every file object, and in every link to a file
                 asked = this
                 if method == "GET":
                     event = found[1].decode() if (found := MESSAGE.match(body)) else path.rpartition("/")[2]

@@ -80,8 +80,7 @@ class Ownership:
             return
         who = identity_in(scope).identity
         method, path = scope["method"], scope["path"].removeprefix(scope["root_path"])
-        text = scope["query_string"].decode("latin-1")
-        query = parse_qsl(text, keep_blank_values=True) if text else []  # as Starlette does
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)  # as Starlette
         theirs = _Theirs(who, self._owners, self._folder)
         document: Any = {}
         try:
@@ -91,7 +90,7 @@ class Ownership:
                 document = await read_document(scope, body)
                 receive = replayed(body, receive)
                 self._check_document(document, theirs)
-            link = dict(query).get("deep_link") if query else None
+            link = dict(query).get("deep_link")
             hear = self._gifts.told(method, path, document, who) if link is None else self._gifts.opened(link, who)
             await self._app(scope, receive, heard(hear, send) if hear else send)
         except HTTPException as refusal:

@@ -35,13 +35,13 @@ class HeadInTime(H11Protocol):
         if self.cycle is None or self.cycle.response_complete:  # between two requests
             self._deadline = self._deadline or self.loop.call_later(HEADER_SECONDS, self._give_up)
         else:
-            self._come()
+            self._head_has_come()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._come()
+        self._head_has_come()
         super().connection_lost(exc)
 
-    def _come(self) -> None:
+    def _head_has_come(self) -> None:
         if self._deadline:
             self._deadline.cancel()
         self._deadline = None

@@ -7,13 +7,20 @@ from contextlib import ExitStack
 
 import pytest
 
-from auth.settings import Settings
+from auth.settings import ProviderSettings, Settings
 from tests.app_server import SECRET_KEY
 from tests.provider import Provider
 from tests.replicas.servers import Nginx, RedisServer, Replica
 from tests.replicas.visitor import Visitor
 
 PUBLIC_URL = "https://app.example.com"
+
+
+def settings_for(provider: ProviderSettings) -> Settings:
+    """Those that an app at `PUBLIC_URL` is run with, as far as browsers see them."""
+    return Settings(  # type: ignore[call-arg]
+        _env_file=None, public_url=PUBLIC_URL, secret_key=SECRET_KEY, providers=(provider,)
+    )
 
 
 class House:
@@ -23,9 +30,7 @@ class House:
         self.provider = Provider()
         self.redis = RedisServer()
         provider = self.provider.settings("acme")
-        self.settings = Settings(  # type: ignore[call-arg]
-            _env_file=None, public_url=PUBLIC_URL, secret_key=SECRET_KEY, providers=(provider,)
-        )
+        self.settings = settings_for(provider)
         self.one, self.two = (
             Replica(self.settings, provider=provider, redis=self.redis.url, trusts=trusts)
             for trusts in ("", "192.0.2.1")

@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from auth.session import cookie_name
-from auth.settings import Settings
-from tests.app_server import SECRET_KEY
+from auth.session import BEGUN_AT_MOST, cookie_name
 from tests.provider import Provider
-from tests.replicas.conftest import PUBLIC_URL
+from tests.replicas.conftest import settings_for
 from tests.replicas.servers import Replica
 from tests.replicas.visitor import API, OWN, Visitor
 from ui.server import HEADER_SECONDS
@@ -30,10 +27,7 @@ LONGEST_HEAD = 16 * 1024
 def app() -> Iterator[Replica]:
     with Provider() as acme:
         provider = acme.settings("acme")
-        settings = Settings(  # type: ignore[call-arg]
-            _env_file=None, public_url=PUBLIC_URL, secret_key=SECRET_KEY, providers=(provider,)
-        )
-        with Replica(settings, provider=provider) as replica:
+        with Replica(settings_for(provider), provider=provider) as replica:
             yield replica
 
 
@@ -85,7 +79,6 @@ def request(target: str, *lines: str, method: str = "GET") -> bytes:
     return "\r\n".join((*head, "", "")).encode("latin-1")
 
 
-@pytest.mark.usefixtures("somebody")
 def test_whoever_does_not_finish_a_request_is_not_waited_for(app: Replica, somebody: Visitor) -> None:
     beginnings = (b"", b"G", b"GET /gradio/ HTTP/1.1\r\nHost: app.example.com\r\nX-Slow: ")
     with ExitStack() as stack, no_more_than(40, app):
@@ -174,17 +167,16 @@ def test_a_flood_of_headers_is_answered_and_leaves_nothing_behind(app: Replica, 
 
 @pytest.mark.usefixtures("somebody")
 def test_sign_ins_that_are_begun_and_never_finished_are_kept_by_those_who_begin_them(app: Replica) -> None:
-    with httpx2.Client(base_url=f"http://127.0.0.1:{app.port}", headers={"Host": "app.example.com"}) as stranger:
-        begin = lambda: stranger.get("/login?next=/gradio/?x=1")  # noqa: E731
-        assert begin().status_code == 303
+    with Visitor(app, app) as stranger:
+        stranger.begin()
         with no_more_than(10, app):
             for _ in range(2000):
                 stranger.cookies.clear()
-                assert begin().status_code == 303
+                stranger.begin()
         for _ in range(100):
-            answer = begin()
-            assert answer.status_code == 303
-        assert len(answer.headers["set-cookie"]) < 4096 + 200
+            stranger.begin(next="/gradio/?x=1")
+        assert len(stranger.session["begun"]) == BEGUN_AT_MOST
+        assert len(f"{cookie_name(app.settings)}={stranger.cookie}") < 4096
 
 
 @pytest.mark.usefixtures("somebody")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import gradio as gr
@@ -63,6 +64,10 @@ def test_an_identity_does_not_change_and_takes_nothing_else_on() -> None:
 
 def test_a_session_id_is_not_in_the_repr() -> None:
     assert "hush" not in repr(ADA)
+
+
+def test_an_identity_survives_what_gradio_pickles_of_a_request() -> None:
+    assert pickle.loads(pickle.dumps(ADA)) == ADA
 
 
 def test_an_identity_is_made_by_keyword_only() -> None:

@@ -19,10 +19,10 @@
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(found)));
     const owner = btoa(String.fromCharCode(...digest));
     try {
-      const last = localStorage.getItem("account");
-      if (last && last !== owner) [localStorage, sessionStorage].forEach((kept) => kept.clear());
+      const changed = ![null, owner].includes(localStorage.getItem("account"));
+      if (changed) [localStorage, sessionStorage].forEach((kept) => kept.clear());
       localStorage.setItem("account", owner);
-      return last !== null && last !== owner;
+      return changed;
     } catch {
       return false; // a browser that keeps nothing
     }
@@ -39,7 +39,7 @@
     if (!answer?.ok) return null; // not to be known just now
     const me = await answer.json();
     const found = JSON.stringify([me.issuer, me.subject]);
-    if (await isSomebodyElse(found)) return go(() => location.reload());
+    if (!person && (await isSomebodyElse(found))) return go(() => location.reload());
     person ??= found;
     return person === found ? me : go(() => location.reload());
   }
