@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.browser import is_page_load, is_same_origin
 from auth.cognito import CognitoVerifier
+from auth.cookie import SessionCookie
 from auth.errors import AuthError, BearerError, BearerMalformed, BearerRefused, NotSignedIn, TokenUnwanted
 from auth.identity import Identity
-from auth.session import SessionCookie, Sessions
+from auth.session import Sessions
 from auth.settings import Settings
 
 

@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app import create_app
-from auth.session import cookie_name, session_signer
+from auth.cookie import cookie_name, session_signer
 from auth.settings import Settings
 from tests.provider import Provider
 

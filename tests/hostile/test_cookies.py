@@ -19,7 +19,7 @@ import httpx2
 import pytest
 from itsdangerous import BadSignature, TimestampSigner
 
-from auth.session import cookie_name
+from auth.cookie import cookie_name
 from tests.app_server import SECRET_KEY, AppServer, Browser, agree, seal, unseal
 from tests.provider import Provider, without
 

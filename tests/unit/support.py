@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.session import cookie_name, session_signer
+from auth.cookie import cookie_name, session_signer
 from auth.settings import ProviderSettings, Settings
 
 NOW = 1_800_000_000.0

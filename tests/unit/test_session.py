@@ -13,10 +13,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from auth.cookie import SessionCookie, cookie_name, session_signer
 from auth.errors import SessionExpired, SessionIdle, SessionRevoked, SignInTimedOut, SignInUnknown
 from auth.identity import Identity
 from auth.revocations import MemoryRevocations
-from auth.session import SessionCookie, Sessions, cookie_name, session_signer
+from auth.session import Sessions
 from auth.settings import ProviderSettings
 from tests.unit.support import ACME, KEY, NOW, OLDER_KEY, Clock, ask, http_scope, signed_cookie, sound_settings
 
