@@ -35,15 +35,15 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
     """
 
     username: str
-    issuer: str
-    subject: str
-    kind: Literal["person", "program"]
-    expires_at: int
     name: str | None = None
     email: str | None = None
     picture: str | None = None
+    issuer: str
+    subject: str
+    kind: Literal["person", "program"]
     scopes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    expires_at: int
     session_id: str | None = None
 
     @property
@@ -66,7 +66,8 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
         kinds = {name: kind for name, kind in get_type_hints(cls).items() if name != "session_id"}
         members = {name: typed_dict_field(handler.generate_schema(kind)) for name, kind in kinds.items()}
         shown = plain_serializer_function_ser_schema(
-            lambda one: {name: getattr(one, name) for name in members}, return_schema=typed_dict_schema(members)
+            lambda one: {name: getattr(one, name) for name in members},
+            return_schema=typed_dict_schema(members, cls_name=cls.__name__, ref=cls.__name__),
         )
         return is_instance_schema(cls, serialization=shown)
 

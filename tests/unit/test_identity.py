@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from fastapi import FastAPI
 from starlette.requests import HTTPConnection, Request
 
 from auth.errors import AuthError, NotSignedIn, SessionExpired, TokenExpired
@@ -108,3 +109,16 @@ def test_where_nobody_was_established_there_is_nobody(request_of, state: dict[st
 def test_what_is_no_request_has_no_identity(thing: object) -> None:
     with pytest.raises(NotSignedIn):
         identity_of(thing)
+
+
+def test_a_route_that_answers_an_identity_is_described_by_that_name_and_without_its_session() -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def caller() -> Identity:
+        return ADA
+
+    document = app.openapi()
+    answer = document["paths"]["/"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert answer["schema"] == {"$ref": "#/components/schemas/Identity"}
+    assert [*document["components"]["schemas"]["Identity"]["properties"], "session_id"] == [*Identity.__struct_fields__]
