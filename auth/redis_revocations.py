@@ -125,21 +125,28 @@ class RedisRevocations(MemoryRevocations):
         pause = PAUSES[0]
         while True:
             try:
-                async with self._client() as redis, redis.pubsub() as channel:
-                    # Listening begins before reading does, so that nothing falls between the two.
-                    async with asyncio.timeout(ANSWER_SECONDS):
-                        await channel.subscribe(self._name)
-                        await channel.get_message(timeout=None)
-                    await self._compare(redis)
-                    self._report(None)
-                    pause = PAUSES[0]
-                    async with asyncio.TaskGroup() as both:
-                        both.create_task(self._send(redis))
-                        both.create_task(self._listen(channel))
+                # Each time in a task of its own: up to Python 3.11.2, in a task whose TaskGroup has failed, the next timeout
+                # that runs out is a cancellation.
+                await asyncio.create_task(self._share())
             except* Exception as faults:  # whatever it is, this replica has to find its way back
+                if self._fault is None:
+                    pause = PAUSES[0]
                 self._report(faults)
             await asyncio.sleep(pause)
             pause = min(pause * 2, PAUSES[1])
+
+    async def _share(self) -> None:
+        """As long as a connection holds."""
+        async with self._client() as redis, redis.pubsub() as channel:
+            # Listening begins before reading does, so that nothing falls between the two.
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await channel.subscribe(self._name)
+                await channel.get_message(timeout=None)
+            await self._compare(redis)
+            self._report(None)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._send(redis))
+                both.create_task(self._listen(channel))
 
     def _client(self) -> Redis:
         return Redis.from_url(
@@ -156,7 +163,7 @@ class RedisRevocations(MemoryRevocations):
         while faults is not None:
             first = faults.exceptions[0]
             faults = first if isinstance(first, BaseExceptionGroup) else None
-            fault = f"{type(first).__name__}: {str(first)[:200] or 'no answer'}"
+            fault = f"{type(first).__name__}: {str(first)[:200].rstrip('.') or 'no answer'}"
         if fault != self._fault:
             log.log(logging.WARNING if fault else logging.INFO, "Redis: %s", fault or "sign-outs are shared")
         self._fault = fault

@@ -15,7 +15,12 @@ DEPLOY = ROOT / "deploy"
 NGINX = (DEPLOY / "nginx.conf").read_text("utf-8")
 PAGE = (DEPLOY / "README.md").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+APPS = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
 NAMES = {name.upper() for name in Settings.model_fields}
+
+
+def address_of(service: str) -> str:
+    return str(COMPOSE["services"][service]["networks"]["default"]["ipv4_address"])
 
 
 def test_the_compose_file_sets_what_the_app_knows() -> None:
@@ -25,14 +30,34 @@ def test_the_compose_file_sets_what_the_app_knows() -> None:
 
 def test_nginx_passes_on_to_the_services_of_the_compose_file() -> None:
     servers = re.findall(r"^\s+server ([\w.-]+):(\d+)", NGINX, re.MULTILINE)
-    apps = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
-    assert {(name, service["environment"]["PORT"]) for name, service in apps.items()} == set(servers)
+    assert {(name, service["environment"]["PORT"]) for name, service in APPS.items()} == set(servers)
 
 
 def test_the_proxy_that_is_trusted_is_nginx() -> None:
-    address = COMPOSE["services"]["nginx"]["networks"]["default"]["ipv4_address"]
-    assert COMPOSE["services"]["app-1"]["environment"]["FORWARDED_ALLOW_IPS"] == address
-    assert ip_address(address) in ip_network(COMPOSE["networks"]["default"]["ipam"]["config"][0]["subnet"])
+    for service in APPS.values():
+        assert service["environment"]["FORWARDED_ALLOW_IPS"] == address_of("nginx")
+
+
+def test_nginx_finds_each_replica_at_the_address_that_is_its_own() -> None:
+    known = dict(host.split(":") for host in COMPOSE["services"]["nginx"]["extra_hosts"])
+    assert known == {name: address_of(name) for name in APPS}
+
+
+def test_no_other_container_is_given_an_address_that_belongs_to_one() -> None:
+    (network,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    fixed = [ip_address(address_of(name)) for name in ("nginx", *APPS)]
+    taken = {*fixed, ip_address(network["gateway"])}
+    assert len(taken) == len(fixed) + 1
+    assert all(address in ip_network(network["subnet"]) for address in taken)
+    assert not any(address in ip_network(network["ip_range"]) for address in taken)
+    assert ip_network(network["ip_range"]).subnet_of(ip_network(network["subnet"]))
+
+
+def test_nginx_goes_on_until_the_events_that_it_passes_on_are_over() -> None:
+    """Compose stops all services at once, but one that depends on another before that."""
+    nginx = COMPOSE["services"]["nginx"]
+    assert "depends_on" not in nginx
+    assert nginx["stop_grace_period"] == APPS["app-1"]["stop_grace_period"]
 
 
 def test_who_stops_the_app_waits_longer_than_it_gives_its_events() -> None:
