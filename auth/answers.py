@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from auth.browser import is_page_load
+from auth.browser import has_body, header, is_page_load
 from auth.errors import AuthError, BearerError, NotSignedIn, ScopeTooNarrow, SignInError, subclasses
 from auth.identity import Identity
 from auth.pages import Pages
@@ -41,12 +40,11 @@ class Answers:
 
     def to(self, error: AuthError, scope: Scope) -> Response:
         """The answer, after one line in the log."""
-        request = HTTPConnection(scope)
         self._log(error, scope)
         if is_page_load(scope) and isinstance(error, NotSignedIn):
             response = self._to_sign_in(error, scope)
-        elif "text/html" in request.headers.get("accept", "") and not isinstance(error, BearerError):
-            response = self._page(error, request)
+        elif "text/html" in header(scope, b"accept") and not isinstance(error, BearerError):
+            response = self._page(error, scope)
         else:
             body = {"detail": error.sentence, "error": error.code}
             response = JSONResponse(body, error.status, {"Cache-Control": "no-store"})
@@ -54,7 +52,7 @@ class Answers:
             response.headers["Retry-After"] = "10"
         elif response.status_code == 401 or isinstance(error, BearerError):
             self._challenge(error, response)
-        if _has_body(request):
+        if has_body(scope):
             # The body was not read, so the connection cannot be used again (RFC 9112 section 9.3).
             response.headers["Connection"] = "close"
         return response
@@ -87,13 +85,14 @@ class Answers:
         location = f"{self._base}/login-demo/?next={quote(wanted, safe='/')}{reason}"
         return RedirectResponse(location, 303, {"Cache-Control": "no-store"})
 
-    def _page(self, error: AuthError, request: HTTPConnection) -> Response:
-        begun = request.scope.get("state", {}).get("sign_in", {})
+    def _page(self, error: AuthError, scope: Scope) -> Response:
+        state = scope.get("state", {})
+        begun = state.get("sign_in", {})
         again = f"{self._prefix}/login-demo/?reason={error.code}"
         if begun.get("next"):
             again += f"&next={quote(begun['next'], safe='/')}"
         actions = [("Try again", again)]
-        if isinstance(request.scope.get("state", {}).get("identity"), Identity):
+        if isinstance(state.get("identity"), Identity):
             actions.insert(0, ("Open the app", f"{self._prefix}/gradio/"))
         return self._pages.response(
             "message.html",
@@ -131,7 +130,3 @@ class Answers:
         if isinstance(cause, AuthError):
             about["cause"] = type(cause).__name__
         log.log(level, "refused: %s", error, extra={"about": about})
-
-
-def _has_body(request: HTTPConnection) -> bool:
-    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.browser import is_page_load, is_same_origin
+from auth.browser import header, is_page_load, is_same_origin
 from auth.cognito import CognitoVerifier
 from auth.cookie import SessionCookie
 from auth.errors import AuthError, BearerError, BearerMalformed, BearerRefused, NotSignedIn, TokenUnwanted
@@ -28,7 +26,9 @@ class Authentication:
     ) -> None:
         self._app = app
         self._verifier = verifier
-        self._people = SessionCookie(_People(app, sessions=sessions, base_url=settings.base_url), settings=settings)
+        self._sessions = sessions
+        self._base_url = settings.base_url
+        self._with_cookie = SessionCookie(self._with_session, settings=settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -41,9 +41,18 @@ class Authentication:
         except AuthError as error:
             outcome = error
         if outcome is None:
-            await self._people(scope, receive, send)
+            await self._with_cookie(scope, receive, send)
             return
         scope["session"] = {}
+        scope.setdefault("state", {})["identity"] = outcome
+        await self._app(scope, receive, send)
+
+    async def _with_session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outcome: Identity | AuthError
+        try:
+            outcome = self._person(scope)
+        except AuthError as error:
+            outcome = error
         scope.setdefault("state", {})["identity"] = outcome
         await self._app(scope, receive, send)
 
@@ -57,29 +66,10 @@ class Authentication:
                 raise BearerMalformed("no single token after Bearer") from None
             raise
 
-
-class _People:
-    """Behind the session cookie: whose session it is."""
-
-    def __init__(self, app: ASGIApp, *, sessions: Sessions, base_url: str) -> None:
-        self._app = app
-        self._sessions = sessions
-        self._base_url = base_url
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outcome: Identity | AuthError
-        try:
-            outcome = self._person(scope)
-        except AuthError as error:
-            outcome = error
-        scope.setdefault("state", {})["identity"] = outcome
-        await self._app(scope, receive, send)
-
     def _person(self, scope: Scope) -> Identity:
         session = scope["session"]
         if not session:
             raise NotSignedIn("the request carries no credentials")
-        session.mark_accessed()
         if not _is_own(scope, self._base_url):
             raise NotSignedIn("the cookie came with another site's request")
         identity = self._sessions.read(session)
@@ -118,8 +108,7 @@ async def for_people(request: HTTPConnection) -> None:
 def _is_own(scope: Scope, base_url: str) -> bool:
     """A cookie counts for this app's own pages and for links followed to it; not for what another site's page fetches
     or posts here, sibling domains included, which SameSite=Lax lets through."""
-    request: HTTPConnection[Any] = HTTPConnection(scope)
-    if is_same_origin(request, base_url):
+    if is_same_origin(scope, base_url):
         return True
-    tells = {"sec-fetch-site", "origin"}.intersection(request.headers)
-    return is_page_load(scope) and ("sec-fetch-mode" in request.headers or not tells)
+    tells = header(scope, b"sec-fetch-site") or header(scope, b"origin")
+    return is_page_load(scope) and bool(header(scope, b"sec-fetch-mode") or not tells)

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
+
+from auth.browser import header
 
 BODY_BYTES = 16 * 2**20
 """The longest that is read; a longer one is answered 413."""
@@ -51,7 +52,7 @@ async def read_document(scope: Scope, body: bytes) -> Any:
     Raises:
         HTTPException: it is neither, or might be read in another way.
     """
-    kind = Headers(scope=scope).get("content-type", "")
+    kind = header(scope, b"content-type")
     try:
         if kind.partition(";")[0].rstrip() != "multipart/form-data":
             return json.loads(body.decode()) if body else {}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.browser import is_page_load
+from auth.browser import header, is_page_load
 from auth.settings import Settings, is_loopback
 
 MISLEADING = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server"})
@@ -44,8 +43,11 @@ class PublicAddress:
 
         async def send_sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(seal for seal in self._sealed if seal[0] not in said)]
+                headers = message["headers"] = list(message["headers"])
+                said = [name for name, _ in headers]
+                headers += [seal for seal in self._sealed if seal[0] not in said]
+                if scope.get("session"):
+                    headers.append((b"vary", b"Cookie"))  # it was looked at, so the answer may depend on it
             await send(message)
 
         if self._is_loopback and (elsewhere := self._elsewhere(scope)):
@@ -66,7 +68,7 @@ class PublicAddress:
 
     def _elsewhere(self, scope: Scope) -> Response | None:
         """What a request to another name of this machine gets: the sign-in's cookies live under one name only."""
-        asked = Headers(scope=scope).get("host", "")
+        asked = header(scope, b"host")
         if asked == self._netloc:
             return None
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import PurePath
 from urllib.parse import unquote
 
@@ -59,3 +60,10 @@ def addressed(address: str) -> Iterator[str]:
         _, found, file = address.partition(mark)
         if found:
             yield file
+
+
+def changed(file: str) -> float:
+    """When a file was made, written or handed out by Gradio last, in epoch seconds; 0 where there is none."""
+    with suppress(OSError, ValueError):
+        return os.stat(file).st_ctime
+    return 0.0

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.answers import Answers
 from auth.authentication import bearer_token
+from auth.browser import header
 from auth.cognito import CognitoVerifier
 from auth.errors import AuthError, ScopeTooNarrow
 from auth.identity import Identity, identity_in
 from auth.session import Sessions
 
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
 
 CHECK_SECONDS = 2.0
 """How often a running stream's identity is looked at again."""
@@ -50,7 +51,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            identity = require_scopes(identity_in(scope), self._scopes)
+            require_scopes(identity_in(scope), self._scopes)
         except AuthError as error:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008, "reason": error.sentence})
@@ -59,34 +60,29 @@ class Gate:
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
-            return
-        watched = _Watched(receive, send, lambda: self._stands(scope, identity), lambda: self._farewell(scope))
-        await watched.run(self._app, scope)
+        else:
+            await _Watched(self, scope, receive, send).run(self._app)
 
-    def _stands(self, scope: Scope, identity: Identity) -> Callable[[], bool]:
-        if identity.session_id is not None:
-            return self._sessions.watch(scope["session"])
-        assert self._verifier is not None
+    def last_words(self, scope: Scope) -> bytes | None:
+        """What to end a stream with just now, None while it may go on."""
+        return self._farewell(scope) if self._stands(scope) else b""
+
+    def _stands(self, scope: Scope) -> bool:
         token = bearer_token(scope)
-        verifier = self._verifier
-        return lambda: token is not None and verifier.stands(token)
+        if token is None:
+            return self._sessions.stands(scope["session"])
+        return self._verifier is not None and self._verifier.stands(token)
 
 
 class _Watched:
     """One exchange behind the gate. An open-ended answer is looked after while it runs; once its identity has ended the
     app behind is told that the client is gone, and the client that the answer is complete."""
 
-    def __init__(
-        self,
-        receive: Receive,
-        send: Send,
-        stands: Callable[[], Callable[[], bool]],
-        farewell: Callable[[], bytes | None],
-    ) -> None:
+    def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+        self._gate = gate
+        self._scope = scope
         self._receive = receive
         self._send = send
-        self._stands = stands
-        self._farewell = farewell
         self._body_read = False
         self._started = False
         self._finished = False
@@ -96,14 +92,15 @@ class _Watched:
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
 
-    async def run(self, app: ASGIApp, scope: Scope) -> None:
+    async def run(self, app: ASGIApp) -> None:
         try:
-            await app(scope, self.receive, self.send)
+            await app(self._scope, self.receive, self.send)
         finally:
             if self._timer:
                 self._timer.cancel()
             if self._listening:
                 self._listening.cancel()
+                self._listening = None  # it keeps where it was stopped, and so this exchange
             if self._ending:
                 await self._ending
 
@@ -126,26 +123,26 @@ class _Watched:
             return
         if message["type"] == "http.response.start":
             self._started = True
-            headers = message["headers"] = _private(list(message["headers"]))
-            if not any(name == b"content-length" for name, _ in headers):
-                self._look_again(self._stands())
+            message["headers"] = _private(message["headers"])
+            if not header(message, b"content-length"):
+                self._look_again()
         elif message["type"] == "http.response.body":
             self._finished = not message.get("more_body", False)
         await self._send(message)
 
-    def _look_again(self, stands: Callable[[], bool]) -> None:
-        def look() -> None:
-            if self._finished:
-                return
-            last_words = self._farewell() if stands() else b""
-            if last_words is None:
-                self._look_again(stands)
-            else:
-                self._cut = True
-                self._over.set()
-                self._ending = asyncio.create_task(self._end(last_words))
+    def _look_again(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look)
 
-        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, look)
+    def _look(self) -> None:
+        if self._finished:
+            return
+        last_words = self._gate.last_words(self._scope)
+        if last_words is None:
+            self._look_again()
+        else:
+            self._cut = True
+            self._over.set()
+            self._ending = asyncio.create_task(self._end(last_words))
 
     async def _end(self, last_words: bytes) -> None:
         if self._started and not self._finished:
@@ -153,15 +150,14 @@ class _Watched:
             await self._send({"type": "http.response.body", "body": last_words, "more_body": False})
 
 
-def _private(headers: Headers) -> Headers:
+def _private(headers: Iterable[Header]) -> list[Header]:
     """An answer's headers, so that no shared cache keeps it (RFC 9111 section 5.2.2)."""
-    said = [value for name, value in headers if name == b"cache-control"]
-    directives = [part.strip() for part in b",".join(said or [b"no-store"]).split(b",")]
-    kept = [part for part in directives if part.lower() != b"public"]
-    if not {b"no-store", b"private"}.intersection(part.lower() for part in kept):
-        kept.append(b"private")
-    others = [header for header in headers if header[0] != b"cache-control"]
-    return [*others, (b"cache-control", b", ".join(kept))]
+    kept = [one for one in headers if one[0] != b"cache-control"]
+    said = b",".join(value for name, value in headers if name == b"cache-control") or b"no-store"
+    directives = [part.strip() for part in said.split(b",") if part.strip().lower() != b"public"]
+    if not {b"no-store", b"private"}.intersection(part.lower() for part in directives):
+        directives.append(b"private")
+    return [*kept, (b"cache-control", b", ".join(directives))]
 
 
 def require_scopes(identity: Identity, scopes: tuple[str, ...]) -> Identity:

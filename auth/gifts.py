@@ -12,14 +12,13 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.datastructures import Headers
 from starlette.types import Message, Send
 
-from auth.folder import Folder
+from auth.browser import header
+from auth.folder import Folder, changed
 from auth.owners import Asked, Owners
 
 TELLS = re.compile(
@@ -28,7 +27,7 @@ TELLS = re.compile(
 """The addresses whose answers may tell of an event or a file, and the function that is called there."""
 READABLE = ("application/json", "text/event-stream", "text/html")
 MESSAGE = re.compile(rb'data: \{"msg":"\w+","event_id":"([^"]+)"')
-FLAT = rb'(?:[^{}"]++|"(?:[^"\\]|\\.)*+")*+'
+FLAT = rb'(?:[^{}"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
 FILE_OBJECT = re.compile(rb'\{%b\{\s*"_type"\s*:\s*"gradio\.FileData"\s*\}%b\}' % (FLAT, FLAT))
 LINK = re.compile(rb"""/gradio_api/file=([^"'\\\s()<>]+)""")
 CLOCK_SECONDS = 0.01
@@ -64,8 +63,10 @@ class Gifts:
         if not (named := TELLS.fullmatch(path)):
             return None
         index = document.get("fn_index") if isinstance(document, dict) else None
-        functions = {named[1], index if isinstance(index, int | None) else ()} - {None}
-        this = Asked(at=self._now() - CLOCK_SECONDS, plain=bool(functions) and functions <= self._plain)
+        plain = [named[1] in self._plain] if named[1] else []
+        if index is not None:
+            plain.append(isinstance(index, int) and index in self._plain)
+        this = Asked(at=self._now() - CLOCK_SECONDS, plain=bool(plain) and all(plain))
 
         def told(body: bytes) -> None:
             if path == "/gradio_api/upload":
@@ -80,8 +81,8 @@ class Gifts:
                 if method == "GET":
                     event = found[1].decode() if (found := MESSAGE.match(body)) else path.rpartition("/")[2]
                     asked = self._owners.asked(event) or this
-                self._grant(who, (file for file in _file_objects(body) if asked.plain or _changed(file) > asked.at))
-                self._grant(who, (file for file in _links(body) if _changed(file) > asked.at))
+                self._grant(who, (file for file in _file_objects(body) if asked.plain or changed(file) > asked.at))
+                self._grant(who, (file for file in _links(body) if changed(file) > asked.at))
 
         return told
 
@@ -110,7 +111,7 @@ def heard(hear: Hear, send: Send) -> Send:
     async def sent(message: Message) -> None:
         nonlocal readable
         if message["type"] == "http.response.start":
-            readable = Headers(raw=message["headers"]).get("content-type", "").startswith(READABLE)
+            readable = header(message, b"content-type").startswith(READABLE)
         elif readable and message.get("body"):
             hear(message["body"])
         await send(message)
@@ -129,10 +130,3 @@ def _file_objects(body: bytes) -> Iterator[str]:
 def _links(body: bytes) -> Iterator[str]:
     """As MCP's tools and Markdown show files."""
     return (unquote(found[1].decode(errors="replace")) for found in LINK.finditer(body))
-
-
-def _changed(file: str) -> float:
-    """When a file was made, written or handed out by Gradio last, in epoch seconds; 0 where there is none."""
-    with suppress(OSError, ValueError):
-        return Path(file).stat().st_ctime
-    return 0.0

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from auth.browser import has_body
+
 LINGER_SECONDS = 2.0
-FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class LingeringClose:
@@ -23,7 +24,7 @@ class LingeringClose:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not any(name in FRAMING for name, _ in scope["headers"]):
+        if scope["type"] != "http" or not has_body(scope):
             await self._app(scope, receive, send)
             return
         unread = True

@@ -285,7 +285,7 @@ class LocalProvider(LocalServer):
 
     async def choose(self, request: Request) -> Response:
         """The person named in the body, for the authorization request in the query."""
-        if not is_same_origin(request, self.base):
+        if not is_same_origin(request.scope, self.base):
             raise SignInError("another website's page chose the person")
         asked = OAuthRequest(request, request.query_params)
         try:

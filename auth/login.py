@@ -104,7 +104,7 @@ def login_routes(auth: Auth) -> APIRouter:
         everywhere = request.query_params.get("everywhere") == "1"
         if "state" in request.query_params:
             return back_from_provider(request)
-        if not is_same_origin(request, base):
+        if not is_same_origin(request.scope, base):
             return pages.response(
                 "confirm.html",
                 heading="Sign out?",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 SESSIONS_AT_MOST = 1_000
 EVENTS_AT_MOST = 10_000
@@ -23,8 +25,7 @@ class TooManySessions(Exception):
     """All that this identity may have are in use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """What an event was asked for.
 
     Attributes:
@@ -60,7 +61,7 @@ class Owners:
         self._things: dict[str, _Things] = {}
         self._session_owner: dict[str, str] = {}
         self._event_owner: dict[str, str] = {}
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
 
     def claim(self, who: str, session: str) -> bool:
         """Name a session for the length of a request. A session of nobody's becomes theirs.
@@ -78,7 +79,7 @@ class Owners:
             self._make_room(things)
         self._session_owner[session] = who
         self._use(things.sessions, session)
-        self._held[session] += 1
+        self._held[session] = self._held.get(session, 0) + 1
         return True
 
     def release(self, who: str, sessions: Iterable[str]) -> None:

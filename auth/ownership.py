@@ -9,6 +9,7 @@ Whatever names somebody else's session, event or file is answered 404, whether t
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -33,6 +34,8 @@ STREAMED = ("/gradio_api/upload", "/gradio_api/process_recording")
 DRAWING = frozenset({"id", "background", "layers", "composite"})
 """The members of an ImageEditor's value; `id` stands for the drawing that its component holds already."""
 DRAWING_CHARACTERS = 8
+TELLS = re.compile(rb'[/%\\]|"id"')
+"""What stands in a body that names a file or a drawing anywhere, however JSON escapes it."""
 
 log = logging.getLogger("auth")
 
@@ -80,7 +83,7 @@ class Ownership:
             return
         who = identity_in(scope).identity
         method, path = scope["method"], scope["path"].removeprefix(scope["root_path"])
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)  # as Starlette
+        query = _pairs(scope["query_string"])
         theirs = _Theirs(who, self._owners, self._folder)
         document: Any = {}
         try:
@@ -89,7 +92,7 @@ class Ownership:
                 body = await read_body(receive)
                 document = await read_document(scope, body)
                 receive = replayed(body, receive)
-                self._check_document(document, theirs)
+                self._check_document(document, theirs, tells=TELLS.search(body) is not None)
             link = dict(query).get("deep_link")
             hear = self._gifts.told(method, path, document, who) if link is None else self._gifts.opened(link, who)
             await self._app(scope, receive, heard(hear, send) if hear else send)
@@ -119,17 +122,22 @@ class Ownership:
         for file in addressed(path):
             theirs.file(file)
 
-    def _check_document(self, document: Any, theirs: _Theirs) -> None:
+    def _check_document(self, document: Any, theirs: _Theirs, *, tells: bool) -> None:
         if isinstance(document, dict):
             for name in ("session_hash", "event_id"):
                 theirs.name(name, document.get(name))
             if document.get("fn_name") == "accept_blobs":
                 theirs.drawing(document.get("id"), sent=True)
-        for node in nodes(document):
+        for node in nodes(document) if tells else ():
             if isinstance(node, str):
                 theirs.text(node)
             elif "id" in node and node.keys() <= DRAWING:
                 theirs.drawing(node["id"], sent=False)
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    """As Starlette reads them."""
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
 
 
 class _Theirs:

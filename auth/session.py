@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct, convert, to_builtins
@@ -39,6 +40,7 @@ BEGUN_BYTES = 2270
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
 NEXT_AT_MOST = 1024
+KNOWN_SESSIONS = 2048
 JOINERS = "\u200c\u200d"
 """Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
 
@@ -58,6 +60,14 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
     picture: str | None = None
     begun: float
     seen: float
+
+
+class _Held(Struct, frozen=True, kw_only=True):
+    """What a cookie holds, and what follows from it: who this is, and all that a sign-out may have named."""
+
+    person: Person
+    identity: Identity
+    keys: tuple[str, ...]
 
 
 class BegunSignIn(Struct, frozen=True, array_like=True):
@@ -98,6 +108,7 @@ class Sessions:
         self._idle = settings.session_idle_minutes * 60
         self._refresh = min(60.0, self._idle / 10)
         self._seen: dict[str, float] = {}
+        self._known = lru_cache(maxsize=KNOWN_SESSIONS)(self._meaning)  # a browser sends the same cookie many times
         self._swept = now()
         self._configs = {name: _fingerprint(settings, provider) for name, provider in providers.items()}
 
@@ -178,47 +189,40 @@ class Sessions:
         Raises:
             SessionRevoked, SessionExpired, SessionIdle: there was a session and it has ended.
         """
-        person = _shaped(session.get("person"), Person)
-        if person is None:
+        held = self._held(session)
+        if held is None:
             return None
-        if person.config != self._configs.get(person.provider):
-            raise SessionExpired("the provider or who may enter was configured anew")
-        now = self._now()
-        identity = self._identity(person)
-        seen = max(person.seen, self._seen.get(person.id, 0.0))
-        self._check(identity, begun=person.begun, seen=seen, sid=person.sid, now=now)
+        now, person = self._now(), held.person
+        self._check(held, now)
         self._seen[person.id] = now
         if now - person.seen > self._refresh:
             session["person"] = to_builtins(replace(person, seen=round(now, 3)))
         if now - self._swept > self._idle:
             self._swept = now
             self._seen = {key: at for key, at in self._seen.items() if now - at <= self._idle}
-        return identity
+        return held.identity
 
-    def _check(self, identity: Identity, *, begun: float, seen: float, sid: str | None, now: float) -> None:
-        keys = _keys(identity, sid)
-        if self._revocations.is_revoked(keys, begun=begun):
+    def stands(self, session: dict[str, Any]) -> bool:
+        """Whether the session that was read from this cookie still stands. To ask is no sign of life."""
+        try:
+            held = self._held(session)
+            if held is not None:
+                self._check(held, self._now())
+        except AuthError:
+            return False
+        return held is not None
+
+    def _check(self, held: _Held, now: float) -> None:
+        person = held.person
+        if person.config != self._configs[person.provider]:
+            raise SessionExpired("the provider or who may enter was configured anew")
+        if self._revocations.is_revoked(held.keys, begun=person.begun):
             raise SessionRevoked("signed out")
-        if not begun <= now + 60 or now >= identity.expires_at:
-            raise SessionExpired(f"begun {now - begun:.0f} s ago")
+        if not person.begun <= now + 60 or now >= held.identity.expires_at:
+            raise SessionExpired(f"begun {now - person.begun:.0f} s ago")
+        seen = max(person.seen, self._seen.get(person.id, 0.0))
         if now - seen > self._idle:
             raise SessionIdle(f"idle for {now - seen:.0f} s")
-
-    def watch(self, session: dict[str, Any]) -> Callable[[], bool]:
-        """A question to ask again and again while an answer is streamed: does the session still stand?"""
-        person = _shaped(session["person"], Person)
-        assert person is not None
-        identity = self._identity(person)
-
-        def stands() -> bool:
-            seen = max(person.seen, self._seen.get(person.id, 0.0))
-            try:
-                self._check(identity, begun=person.begun, seen=seen, sid=person.sid, now=self._now())
-            except AuthError:
-                return False
-            return True
-
-        return stands
 
     def end(self, session: dict[str, Any], *, everywhere: bool = False) -> Person | None:
         """End this cookie's session for good, or all of this person's, and take it out of the cookie.
@@ -226,19 +230,21 @@ class Sessions:
         Returns:
             The session that was ended, None where there was none.
         """
-        person = _shaped(session.get("person"), Person)
+        held = None
+        with suppress(SessionExpired):
+            held = self._held(session)
         session.pop("person", None)
-        if person is None or person.provider not in self._providers:
+        if held is None:
             return None
-        identity = self._identity(person)
+        begun = held.person.begun
         with suppress(SessionUnchecked):
-            if self._revocations.is_revoked(_keys(identity, person.sid), begun=person.begun):
+            if self._revocations.is_revoked(held.keys, begun=begun):
                 return None  # whoever copied this cookie before it was signed out ends nothing with it
         # The clock may have been set back since this session began.
-        now = max(self._now(), person.begun)
-        key = identity.identity if everywhere else person.id
+        now = max(self._now(), begun)
+        key = held.identity.identity if everywhere else held.person.id
         self._revocations.revoke(key, at=now, until=now + self._lifetime)
-        return person
+        return held.person
 
     def end_at_provider(self, issuer: str, *, subject: str | None, sid: str | None) -> None:
         """End what the provider says is over: the session `sid`, or without one every session of `subject`.
@@ -249,6 +255,28 @@ class Sessions:
         keys = {person} if sid is None else {_sid_key(issuer, _short_hash(sid)), _no_sid_key(person)}
         for key in keys:
             self._revocations.revoke(key, until=self._now() + self._lifetime)
+
+    def _held(self, session: dict[str, Any]) -> _Held | None:
+        """The session in a cookie, None where there is none.
+
+        Raises:
+            SessionExpired: its provider is configured no more.
+        """
+        stored = session.get("person")
+        try:
+            return self._known(*stored.items()) if isinstance(stored, dict) else None
+        except TypeError:  # a member that cannot be hashed is none of a session's
+            return None
+
+    def _meaning(self, *members: tuple[str, Any]) -> _Held | None:
+        person = _shaped(dict(members), Person)
+        if person is None:
+            return None
+        if person.provider not in self._providers:
+            raise SessionExpired("the provider is configured no more")
+        identity = self._identity(person)
+        third = _sid_key(identity.issuer, person.sid) if person.sid else _no_sid_key(identity.identity)
+        return _Held(person=person, identity=identity, keys=(person.id, identity.identity, third))
 
     def _identity(self, person: Person) -> Identity:
         return Identity(
@@ -262,11 +290,6 @@ class Sessions:
             expires_at=int(person.begun + self._lifetime),
             session_id=person.id,
         )
-
-
-def _keys(identity: Identity, sid: str | None) -> tuple[str, ...]:
-    third = _sid_key(identity.issuer, sid) if sid else _no_sid_key(identity.identity)
-    return identity.session_id or "", identity.identity, third
 
 
 def _sid_key(issuer: str, short_hash: str) -> str:

@@ -252,43 +252,46 @@ def test_what_was_seen_of_sessions_is_forgotten_after_the_idle_time_and_not_befo
     assert set(house.sessions._seen) == {alive["person"]["id"]}
 
 
-# -- a stream's watch -------------------------------------------------------------------------------------------------
+# -- a stream's session -----------------------------------------------------------------------------------------------
 
 
-def test_a_watched_session_stands_until_it_is_signed_out(house: House) -> None:
+def test_a_session_stands_until_it_is_signed_out(house: House) -> None:
     session = house.sign_in()
-    stands = house.sessions.watch(session)
-    assert stands()
+    copied = dict(session)
+    assert house.sessions.stands(copied)
     house.sessions.end(session)
-    assert not stands()
+    assert not house.sessions.stands(copied)
 
 
-def test_a_watched_session_ends_at_its_lifetime(house: House) -> None:
+def test_where_there_is_no_session_none_stands(house: House) -> None:
+    assert not house.sessions.stands({})
+
+
+def test_a_session_stands_no_longer_than_its_lifetime(house: House) -> None:
     session = house.sign_in()
-    stands = house.sessions.watch(session)
     for _ in range(16):
-        assert stands()
+        assert house.sessions.stands(session)
         house.clock.advance(HOUR / 2)
         if house.clock() < NOW + 8 * HOUR:
             house.read(session)
-    assert not stands()
+    assert not house.sessions.stands(session)
 
 
-def test_watching_is_no_sign_of_life(house: House) -> None:
-    stands = house.sessions.watch(house.sign_in())
-    house.clock.advance(HOUR)
-    assert stands()
-    house.clock.advance(1)
-    assert not stands()
-
-
-def test_a_request_elsewhere_keeps_a_watched_session_alive(house: House) -> None:
+def test_to_ask_whether_a_session_stands_is_no_sign_of_life(house: House) -> None:
     session = house.sign_in()
-    stands = house.sessions.watch(dict(session))
+    house.clock.advance(HOUR)
+    assert house.sessions.stands(session)
+    house.clock.advance(1)
+    assert not house.sessions.stands(session)
+
+
+def test_a_request_keeps_the_session_of_a_stream_alive(house: House) -> None:
+    session = house.sign_in()
+    of_the_stream = dict(session)
     house.clock.advance(HOUR - 1)
     house.read(session)
     house.clock.advance(HOUR)
-    assert stands()
+    assert house.sessions.stands(of_the_stream)
 
 
 # -- signing out ------------------------------------------------------------------------------------------------------
