@@ -125,8 +125,8 @@ class RedisRevocations(MemoryRevocations):
         pause = PAUSES[0]
         while True:
             try:
-                # Each time in a task of its own: up to Python 3.11.2, in a task whose TaskGroup has failed, the next timeout
-                # that runs out is a cancellation.
+                # Each time in a task of its own: up to Python 3.11.2, the next timeout that runs out in a task whose
+                # TaskGroup has failed is a cancellation.
                 await asyncio.create_task(self._share())
             except* Exception as faults:  # whatever it is, this replica has to find its way back
                 if self._fault is None:
