@@ -8,7 +8,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.browser import header, is_page_load
-from auth.settings import Settings, is_loopback
+from auth.settings import Settings
+from auth.urls import is_loopback
 
 MISLEADING = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server"})
 """Headers from which a library would take the app's own address."""

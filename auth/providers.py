@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 from authlib.integrations.base_client import OAuthError
-from authlib.integrations.starlette_client import OAuth, StarletteOAuth2App
+from authlib.integrations.starlette_client import OAuth
 from joserfc.jwk import Key
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from auth.errors import (
     BearerError,
@@ -27,36 +25,20 @@ from auth.errors import (
     ProviderUnavailable,
     TokenResponseInvalid,
 )
-from auth.fetch import DIRECT, FetchFailed, fetch_json
+from auth.fetch import fetch_json
 from auth.id_token import signing_key, token_header, verify_id_token
 from auth.jwks import JwksCache
 from auth.logout_token import Logout, verify_logout_token
+from auth.metadata import Metadata, discover
+from auth.oauth_client import oauth_client, tell
 from auth.session import BegunSignIn
-from auth.settings import ProviderSettings, is_http_url, is_loopback
+from auth.settings import ProviderSettings
 
 METADATA_SECONDS = 3600.0
 RETRY_SECONDS = (0.25, 30.0)
 """First and longest pause after a failed discovery; each pause is twice the one before."""
-ANSWER_BYTES = 4 * 1024 * 1024
 ANSWER_SECONDS = 15.0
 """The longest a sign-in waits for the provider's token and userinfo endpoints together."""
-SCOPE = "openid email profile"
-
-
-class Metadata(BaseModel):
-    """What is used of a provider's metadata (OpenID Connect Discovery 1.0 section 3, RFC 9207, RP-Initiated Logout)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
-    jwks_uri: str
-    userinfo_endpoint: str | None = None
-    end_session_endpoint: str | None = None
-    id_token_signing_alg_values_supported: tuple[str, ...] = ("RS256",)
-    token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
-    authorization_response_iss_parameter_supported: bool = False
 
 
 class Provider:
@@ -85,23 +67,7 @@ class Provider:
         self._signs_with: str | None = None
         self._asking = asyncio.Lock()
         self._asked = float("-inf")
-        self._url = f"{config.issuer.rstrip('/')}/.well-known/openid-configuration"
-        self._oauth: StarletteOAuth2App = oauth.register(
-            config.name,
-            client_id=config.client_id,
-            client_secret=config.client_secret.get_secret_value(),
-            server_metadata_url=self._url,
-            client_kwargs={
-                "scope": SCOPE,
-                "code_challenge_method": "S256",
-                "timeout": 10.0,
-                "event_hooks": {"response": [_bound]},
-                "verify": tls,
-                "mounts": DIRECT,
-            },
-            client_auth_methods=[("client_secret_basic", _encoded_basic)],
-            compliance_fix=lambda client: client.register_compliance_hook("access_token_response", _refuse_unsaid),
-        )
+        self._oauth = oauth_client(oauth, config, tls=tls)
 
     @property
     def ready(self) -> bool:
@@ -151,46 +117,17 @@ class Provider:
         return self._metadata
 
     async def _discover(self) -> None:
-        url = self._url
         self._asked = time.monotonic()
         try:
-            document = await fetch_json(self._http, url)
-            metadata = Metadata.model_validate(document)
-        except FetchFailed as error:
-            self.problem = f"{url} {error}"
-            raise ProviderUnavailable(self.problem) from None
-        except ValidationError as error:
-            names = sorted({str(fault["loc"][0]) for fault in error.errors()})
-            self.problem = f"{url} lacks, or has of a wrong type: {', '.join(names)}"
-            raise ProviderUnavailable(self.problem) from None
-        if metadata.issuer != self.issuer:  # OpenID Connect Discovery 1.0 section 4.3
-            self.problem = f"{url} is of the issuer {metadata.issuer[:200]!r}, configured is {self.issuer!r}"
-            raise ProviderUnavailable(self.problem)
-        for name in (
-            "authorization_endpoint",
-            "token_endpoint",
-            "jwks_uri",
-            "userinfo_endpoint",
-            "end_session_endpoint",
-        ):
-            endpoint = getattr(metadata, name)
-            if endpoint is not None and not _is_safe(endpoint):
-                self.problem = f"{url}: {name} is no https address"
-                raise ProviderUnavailable(self.problem)
-        if self._metadata is None or self._metadata.jwks_uri != metadata.jwks_uri or self._keys is None:
+            metadata = await discover(self._http, self.issuer)
+        except ProviderUnavailable as error:
+            self.problem = error.reason
+            raise
+        if self._keys is None or self._keys.url != metadata.jwks_uri:
             self._keys = JwksCache(
                 metadata.jwks_uri, fetch=lambda address: fetch_json(self._http, address), parse=signing_key
             )
-        basic = "client_secret_basic" in metadata.token_endpoint_auth_methods_supported
-        self._oauth.client_kwargs["token_endpoint_auth_method"] = (
-            "client_secret_basic" if basic else "client_secret_post"
-        )
-        self._oauth.server_metadata = {
-            "authorization_endpoint": metadata.authorization_endpoint,
-            "token_endpoint": metadata.token_endpoint,
-            "userinfo_endpoint": metadata.userinfo_endpoint,
-            "_loaded_at": self._now(),
-        }
+        tell(self._oauth, metadata, now=self._now())
         self._metadata = metadata
         self.problem = None
 
@@ -307,48 +244,6 @@ class Provider:
             return None
         query = {"client_id": self.client_id, "post_logout_redirect_uri": post_logout_redirect_uri, "state": state}
         return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
-
-
-def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
-    return is_http_url(url.partition("?")[0]) and (parts.scheme == "https" or is_loopback(parts.hostname or ""))
-
-
-class _Bounded(httpx2.AsyncByteStream):
-    """The body of an answer, as far as `ANSWER_BYTES`."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        read = 0
-        async for chunk in self._stream:
-            read += len(chunk)
-            if read > ANSWER_BYTES:
-                raise ValueError(f"the answer is larger than {ANSWER_BYTES} bytes")
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-async def _bound(response: httpx2.Response) -> None:
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _Bounded(response.stream)
-
-
-def _refuse_unsaid(response: httpx2.Response) -> httpx2.Response:
-    """A token response is one with status 200; others may only say an error (RFC 6749 section 5)."""
-    if response.status_code != httpx2.codes.OK and b'"error"' not in response.content:
-        response.raise_for_status()
-    return response
-
-
-def _encoded_basic(client: Any, method: str, uri: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
-    """HTTP Basic with both parts form-encoded (RFC 6749 section 2.3.1), which Authlib leaves out."""
-    text = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
-    headers["Authorization"] = f"Basic {base64.b64encode(text.encode()).decode()}"
-    return uri, headers, body
 
 
 def _access_token(token: Mapping[str, Any]) -> str:

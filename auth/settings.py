@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
@@ -23,6 +22,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
+from auth.urls import as_browsers_spell, is_confidential, is_http_url, is_loopback
+
 GOOGLE_ISSUER = "https://accounts.google.com"
 GOOGLE = {"name": "google", "issuer": GOOGLE_ISSUER, "label": "Google"}
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "secret", "your-", "your_", "placeholder", "example", "xxxx", "<")
@@ -34,31 +35,6 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def is_loopback(host: str) -> bool:
-    """True for 127.0.0.0/8, ::1 and the names that RFC 6761 section 6.3 keeps for them."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def is_http_url(value: str) -> bool:
-    """True for an absolute http(s) URL with a host and without credentials, query or fragment."""
-    try:
-        url = urlsplit(value)
-        _ = url.port
-    except ValueError:
-        return False
-    return (
-        url.scheme in ("http", "https")
-        and bool(url.hostname)
-        and url.username is None
-        and value.isascii()
-        and value.isprintable()
-        and not set(value).intersection(" ?#")
-    )
 
 
 def lower_ascii(text: str) -> str:
@@ -86,13 +62,7 @@ def _url(value: str) -> str:
 
 
 def _public_url(value: str) -> str:
-    """In the one spelling that browsers give an origin: lower case, and no port where it is the scheme's own."""
-    if not _url(value):
-        return ""
-    url = urlsplit(value)
-    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
-    port = f":{url.port}" if url.port not in (None, {"http": 80, "https": 443}[url.scheme]) else ""
-    return f"{url.scheme}://{host}{port}{url.path.rstrip('/')}"
+    return as_browsers_spell(value) if _url(value) else ""
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -205,7 +175,7 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """`PUBLIC_URL` without a slash at its end, or the address listened on where that is loopback."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or _public_url(f"http://{host}:{self.port}")
+        return self.public_url or as_browsers_spell(f"http://{host}:{self.port}")
 
     @property
     def is_https(self) -> bool:
@@ -239,7 +209,7 @@ class Settings(BaseSettings):
             "host",
         )
         wrong(
-            bool(self.public_url) and not self.is_https and not is_loopback(urlsplit(self.public_url).hostname or ""),
+            bool(self.public_url) and not is_confidential(self.public_url),
             f"PUBLIC_URL={self.public_url} is http: sign-in off this machine needs https.",
             "public_url",
         )
@@ -276,9 +246,8 @@ class Settings(BaseSettings):
         names = [provider.name for provider in self.providers]
         wrong(len(set(names)) < len(names), "PROVIDERS names a provider twice.")
         for provider in self.providers:
-            host = urlsplit(provider.issuer).hostname or ""
             wrong(
-                provider.issuer.startswith("http://") and not is_loopback(host),
+                not is_confidential(provider.issuer),
                 f"{provider.name.upper()}_ISSUER={provider.issuer} is http: an issuer off this machine needs https.",
             )
         wrong(
@@ -311,7 +280,7 @@ class Settings(BaseSettings):
                     )
         for name in ("cognito_issuer", "cognito_jwks_url"):
             url = getattr(self, name)
-            if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
+            if url and not is_confidential(url):
                 found.append(f"{name.upper()}={url} is http: off this machine it needs https.")
         return found
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from auth.settings import GOOGLE_ISSUER, ProviderSettings, Settings, SettingsError, is_http_url, is_loopback
+from auth.settings import GOOGLE_ISSUER, ProviderSettings, Settings, SettingsError
+from auth.urls import is_http_url, is_loopback
 from tests.unit.support import KEY, OLDER_KEY
 
 APP = Path(__file__).parents[2] / "app.py"

@@ -1,0 +1,48 @@
+"""What an address has to be: well formed, safe to send a secret to, spelled as browsers spell it."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """True for 127.0.0.0/8, ::1 and the names that RFC 6761 section 6.3 keeps for them."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def is_http_url(value: str) -> bool:
+    """True for an absolute http(s) URL with a host and without credentials, query or fragment."""
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError:
+        return False
+    return (
+        url.scheme in ("http", "https")
+        and bool(url.hostname)
+        and url.username is None
+        and value.isascii()
+        and value.isprintable()
+        and not set(value).intersection(" ?#")
+    )
+
+
+def is_confidential(url: str) -> bool:
+    """True when what is sent to this http(s) URL is not to be read on the way: by https, or within this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
+
+
+def as_browsers_spell(url: str) -> str:
+    """An http(s) URL with its origin as browsers send it: in lower case, without a port where it is the scheme's own.
+
+    No slash is left at the end.
+    """
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = f":{parts.port}" if parts.port not in (None, {"http": 80, "https": 443}[parts.scheme]) else ""
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
