@@ -51,6 +51,7 @@ class Auth:
     def __init__(self, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
         if problems := settings.problems():
             raise SettingsError(problems)
+        self.now = now
         self.settings = settings = settings.completed()
         self.pages = Pages(settings)
         tls = httpx2.create_ssl_context()  # takes 25 ms to make, and Authlib would make one for each request

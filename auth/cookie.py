@@ -6,16 +6,20 @@ import base64
 import hashlib
 import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
+from msgspec import convert
+from msgspec.json import decode, encode
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp
 
 from auth.settings import Settings
 
 KNOWN_COOKIES = 2048
+
+Shape = TypeVar("Shape")
 
 
 class _Signer(TimestampSigner):
@@ -43,6 +47,17 @@ class _Signer(TimestampSigner):
         if max_age is not None and not 0 <= self.get_timestamp() - signed_at <= max_age:
             raise SignatureExpired("the cookie is too old, or from the future", payload=value)
         return value
+
+
+def shaped(stored: object, kind: type[Shape]) -> Shape | None:
+    """What the cookie holds, None where it is of another shape: it may be authentic and of another version.
+
+    By way of JSON: to Python a lone surrogate is text and NaN is a number, and to nothing else.
+    """
+    try:
+        return decode(encode(convert(stored, kind)), type=kind)
+    except (ValueError, RecursionError):
+        return None
 
 
 def cookie_name(settings: Settings) -> str:

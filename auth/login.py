@@ -16,6 +16,7 @@ from auth.browser import is_same_origin
 from auth.context import Auth
 from auth.errors import CallbackMalformed, NotAllowed, SignOutUnknown, UnknownProvider
 from auth.providers import Provider
+from auth.sign_in import begin_sign_in, take_sign_in
 
 SAFE_PATH = re.compile(
     r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%(?!2[EeFf]|5[Cc]|7[Ff]|[01])[0-9A-Fa-f]{2})*)+"  # path, RFC 3986 section 3.3
@@ -65,7 +66,7 @@ def login_routes(auth: Auth) -> APIRouter:
         next_path = safe_next(next, prefix)
         remember(request, next_path)
         await chosen.metadata()
-        state, begun = sessions.begin_sign_in(request.session, chosen.name, next_path)
+        state, begun = begin_sign_in(request.session, chosen.name, next_path, now=auth.now())
         choose = request.session.pop("choose", None) is not None
         url = await chosen.authorization_url(state, begun, choose_account=choose)
         return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
@@ -84,7 +85,7 @@ def login_routes(auth: Auth) -> APIRouter:
         params = dict(request.query_params)
         if len(params) != len(request.query_params.multi_items()):
             raise CallbackMalformed("a parameter is there twice")  # RFC 6749 section 3.1
-        begun = sessions.take_sign_in(request.session, params.get("state", ""), chosen.name)
+        begun = take_sign_in(request.session, params.get("state", ""), chosen.name, now=auth.now())
         remember(request, begun.next)
         await chosen.check_response(params)
         if not params.get("code"):

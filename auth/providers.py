@@ -31,8 +31,8 @@ from auth.jwks import JwksCache
 from auth.logout_token import Logout, verify_logout_token
 from auth.metadata import Metadata, discover
 from auth.oauth_client import oauth_client, tell
-from auth.session import BegunSignIn
 from auth.settings import ProviderSettings
+from auth.sign_in import BegunSignIn
 
 METADATA_SECONDS = 3600.0
 RETRY_SECONDS = (0.25, 30.0)

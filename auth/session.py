@@ -1,8 +1,4 @@
-"""The session: what the cookie holds, how long it lives, and the sign-ins that are under way.
-
-The cookie holds a session (`person`) and sign-ins begun and not finished (`begun`); everything in it is shaped by the
-models here, so an authentic cookie of another shape is no session.
-"""
+"""The session: what the cookie holds of it under `person`, and how long it lives."""
 
 from __future__ import annotations
 
@@ -14,37 +10,28 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from msgspec import Meta, Struct, convert, to_builtins
-from msgspec.json import decode, encode
+from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
+from auth.cookie import shaped
 from auth.errors import (
     AuthError,
     SessionExpired,
     SessionIdle,
     SessionRevoked,
     SessionUnchecked,
-    SignInTimedOut,
-    SignInUnknown,
 )
 from auth.identity import Identity
 from auth.revocations import Revocations
 from auth.settings import ProviderSettings, Settings
 
-SIGN_IN_SECONDS = 15 * 60
-BEGUN_AT_MOST = 20
-BEGUN_BYTES = 2270
-"""JSON bytes of all begun sign-ins. With a session of `PERSON_BYTES` the whole cookie stays under 4096 bytes."""
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
-NEXT_AT_MOST = 1024
 KNOWN_SESSIONS = 2048
 JOINERS = "\u200c\u200d"
 """Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
-
-Shape = TypeVar("Shape")
 
 
 class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,25 +57,6 @@ class _Held(Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...]
 
 
-class BegunSignIn(Struct, frozen=True, array_like=True):
-    """A sign-in on its way: one secret, from which everything that binds it to this browser is derived."""
-
-    provider: str
-    at: float
-    secret: Annotated[str, Meta(min_length=43)]
-    next: str
-
-    @property
-    def code_verifier(self) -> str:
-        """RFC 7636 section 4.1."""
-        return self.secret
-
-    @property
-    def nonce(self) -> str:
-        """A hash of the secret that this browser alone holds (OpenID Connect Core 15.5.2)."""
-        return base64.urlsafe_b64encode(hashlib.sha256(b"nonce:" + self.secret.encode()).digest()[:16]).decode()[:22]
-
-
 class Sessions:
     """Begins, reads and ends sessions. `now` is wall-clock time in epoch seconds, for it must outlive a restart."""
 
@@ -111,42 +79,6 @@ class Sessions:
         self._known = lru_cache(maxsize=KNOWN_SESSIONS)(self._meaning)  # a browser sends the same cookie many times
         self._swept = now()
         self._configs = {name: _fingerprint(settings, provider) for name, provider in providers.items()}
-
-    # -- sign-ins under way -------------------------------------------------------------------------------------------
-
-    def begin_sign_in(self, session: dict[str, Any], provider: str, next_path: str) -> tuple[str, BegunSignIn]:
-        """Remember in the cookie that this browser begins to sign in; the oldest make room.
-
-        Returns:
-            The `state` (RFC 6749 section 10.12) and what belongs to it.
-        """
-        begun = BegunSignIn(provider, round(self._now()), secrets.token_urlsafe(32), next_path[:NEXT_AT_MOST])
-        state = secrets.token_urlsafe(16)
-        kept = {**_object(session, "begun"), state: to_builtins(begun)}
-        while len(kept) > BEGUN_AT_MOST or len(json.dumps(kept)) > BEGUN_BYTES:
-            del kept[next(iter(kept))]
-        session["begun"] = kept
-        return state, begun
-
-    def take_sign_in(self, session: dict[str, Any], state: str, provider: str) -> BegunSignIn:
-        """The sign-in of this `state`, which is thereby used up.
-
-        Raises:
-            SignInUnknown: this browser has begun none of that state with that provider, or finished it already.
-            SignInTimedOut: it is older than `SIGN_IN_SECONDS`.
-        """
-        kept = dict(_object(session, "begun"))
-        begun = _shaped(kept.pop(state, None), BegunSignIn)
-        if begun is None:
-            raise SignInUnknown("no sign-in of that state has been begun in this browser")
-        if begun.provider != provider:
-            raise SignInUnknown("begun with another provider", actual=provider, expected=begun.provider)
-        session["begun"] = kept
-        if self._now() - begun.at > SIGN_IN_SECONDS:
-            raise SignInTimedOut(f"begun {self._now() - begun.at:.0f} s ago")
-        return begun
-
-    # -- sessions -----------------------------------------------------------------------------------------------------
 
     def begin(self, session: dict[str, Any], provider: str, claims: Mapping[str, Any]) -> Identity:
         """Put a new session into the cookie in place of any other; begun sign-ins stay.
@@ -269,7 +201,7 @@ class Sessions:
             return None
 
     def _meaning(self, *members: tuple[str, Any]) -> _Held | None:
-        person = _shaped(dict(members), Person)
+        person = shaped(dict(members), Person)
         if person is None:
             return None
         if person.provider not in self._providers:
@@ -308,22 +240,6 @@ def _fingerprint(settings: Settings, provider: ProviderSettings) -> str:
 
 def _short_hash(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:9]).decode()
-
-
-def _shaped(stored: object, kind: type[Shape]) -> Shape | None:
-    """What the cookie holds, None where it is of another shape.
-
-    By way of JSON: to Python a lone surrogate is text and NaN is a number, and to nothing else.
-    """
-    try:
-        return decode(encode(convert(stored, kind)), type=kind)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _object(session: dict[str, Any], key: str) -> dict[str, Any]:
-    value = session.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:

@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
-from auth.session import SIGN_IN_SECONDS
+from auth.sign_in import SIGN_IN_SECONDS
 from tests.app_server import AppServer
 from tests.browser.conftest import ADA, TOP, Clock, Enter, Peer, Person, build
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from auth.session import SIGN_IN_SECONDS
+from auth.sign_in import SIGN_IN_SECONDS
 from tests.app_server import AppServer
 from tests.browser.conftest import ADA, Clock, Enter, Person, build
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from auth.cookie import cookie_name
-from auth.session import BEGUN_AT_MOST
+from auth.sign_in import BEGUN_AT_MOST
 from tests.provider import Provider
 from tests.replicas.conftest import settings_for
 from tests.replicas.servers import Replica

@@ -13,6 +13,9 @@ from auth.settings import Settings
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 NAMES = {name.upper() for name in Settings.model_fields}
+ROWS = re.findall(r"^\| (`.*?) \|", (ROOT / "auth" / "README.md").read_text("utf-8"), re.MULTILINE)
+PLAN = {room: depth for depth, row in enumerate(ROWS) for room in re.findall(r"`(\w+)`", row)}
+"""The rooms of `auth/`, and how far down each stands."""
 
 
 def test_env_example_lists_each_setting_and_no_other() -> None:
@@ -79,6 +82,11 @@ def test_every_picture_and_page_that_the_readme_shows_is_there() -> None:
 
 
 def test_every_room_of_auth_is_in_its_plan_and_no_other() -> None:
-    plan = (ROOT / "auth" / "README.md").read_text("utf-8")
-    rooms = {name for row in re.findall(r"^\| (`.*?) \|", plan, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-    assert rooms == {path.stem for path in (ROOT / "auth").glob("*.py")} - {"__init__"}
+    assert set(PLAN) == {path.stem for path in (ROOT / "auth").glob("*.py")} - {"__init__"}
+
+
+@pytest.mark.parametrize("room", PLAN)
+def test_imports_run_down_the_plan(room: str) -> None:
+    source = (ROOT / "auth" / f"{room}.py").read_text("utf-8")
+    for imported in re.findall(r"^\s*from auth\.(\w+) import", source, re.MULTILINE):
+        assert PLAN[imported] >= PLAN[room], imported

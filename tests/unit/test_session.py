@@ -19,6 +19,7 @@ from auth.identity import Identity
 from auth.revocations import MemoryRevocations
 from auth.session import Sessions
 from auth.settings import ProviderSettings
+from auth.sign_in import begin_sign_in, take_sign_in
 from tests.unit.support import ACME, KEY, NOW, OLDER_KEY, Clock, ask, http_scope, signed_cookie, sound_settings
 
 HOUR = 3600.0
@@ -434,13 +435,13 @@ def test_the_order_of_a_list_is_nothing_new() -> None:
 
 def test_a_sign_in_comes_back_with_what_it_was_begun_with(house: House) -> None:
     session: dict[str, Any] = {}
-    state, begun = house.sessions.begin_sign_in(session, "acme", "/gradio/?x=1")
+    state, begun = begin_sign_in(session, "acme", "/gradio/?x=1", now=house.clock())
     assert (begun.provider, begun.next, begun.at) == ("acme", "/gradio/?x=1", NOW)
-    assert house.sessions.take_sign_in(session, state, "acme") == begun
+    assert take_sign_in(session, state, "acme", now=house.clock()) == begun
 
 
 def test_what_binds_a_sign_in_to_the_browser_is_new_each_time_and_well_formed(house: House) -> None:
-    begun = [house.sessions.begin_sign_in({}, "acme", "") for _ in range(50)]
+    begun = [begin_sign_in({}, "acme", "", now=house.clock()) for _ in range(50)]
     assert len({state for state, _ in begun}) == len({one.code_verifier for _, one in begun}) == 50
     assert len({one.nonce for _, one in begun}) == 50
     for state, one in begun:
@@ -454,76 +455,76 @@ def test_what_binds_a_sign_in_to_the_browser_is_new_each_time_and_well_formed(ho
 
 def test_a_sign_in_is_used_once(house: House) -> None:
     session: dict[str, Any] = {}
-    state, _ = house.sessions.begin_sign_in(session, "acme", "")
-    house.sessions.take_sign_in(session, state, "acme")
+    state, _ = begin_sign_in(session, "acme", "", now=house.clock())
+    take_sign_in(session, state, "acme", now=house.clock())
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in(session, state, "acme")
+        take_sign_in(session, state, "acme", now=house.clock())
 
 
 @pytest.mark.parametrize("state", ["", "another", "provider", "0"])
 def test_a_state_that_was_never_sent_is_unknown(house: House, state: str) -> None:
     session: dict[str, Any] = {}
-    house.sessions.begin_sign_in(session, "acme", "")
+    begin_sign_in(session, "acme", "", now=house.clock())
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in(session, state, "acme")
+        take_sign_in(session, state, "acme", now=house.clock())
 
 
 def test_a_sign_in_belongs_to_the_browser_that_began_it(house: House) -> None:
-    state, _ = house.sessions.begin_sign_in({}, "acme", "")
+    state, _ = begin_sign_in({}, "acme", "", now=house.clock())
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in({}, state, "acme")
+        take_sign_in({}, state, "acme", now=house.clock())
 
 
 def test_a_sign_in_ends_with_the_provider_it_was_begun_with(house: House) -> None:
     session: dict[str, Any] = {}
-    state, begun = house.sessions.begin_sign_in(session, "acme", "")
+    state, begun = begin_sign_in(session, "acme", "", now=house.clock())
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in(session, state, "other")
-    assert house.sessions.take_sign_in(session, state, "acme") == begun
+        take_sign_in(session, state, "other", now=house.clock())
+    assert take_sign_in(session, state, "acme", now=house.clock()) == begun
 
 
 def test_a_sign_in_has_a_quarter_of_an_hour(house: House) -> None:
     session: dict[str, Any] = {}
-    first, _ = house.sessions.begin_sign_in(session, "acme", "")
-    second, _ = house.sessions.begin_sign_in(session, "acme", "")
+    first, _ = begin_sign_in(session, "acme", "", now=house.clock())
+    second, _ = begin_sign_in(session, "acme", "", now=house.clock())
     house.clock.advance(15 * 60)
-    assert house.sessions.take_sign_in(session, first, "acme")
+    assert take_sign_in(session, first, "acme", now=house.clock())
     house.clock.advance(1)
     with pytest.raises(SignInTimedOut):
-        house.sessions.take_sign_in(session, second, "acme")
+        take_sign_in(session, second, "acme", now=house.clock())
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in(session, second, "acme")
+        take_sign_in(session, second, "acme", now=house.clock())
 
 
 def test_twenty_sign_ins_at_once_are_kept_and_the_oldest_makes_room_for_more(house: House) -> None:
     session: dict[str, Any] = {}
-    states = [house.sessions.begin_sign_in(session, "acme", "")[0] for _ in range(21)]
+    states = [begin_sign_in(session, "acme", "", now=house.clock())[0] for _ in range(21)]
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in(session, states[0], "acme")
+        take_sign_in(session, states[0], "acme", now=house.clock())
     for state in states[1:]:
-        assert house.sessions.take_sign_in(session, state, "acme")
+        assert take_sign_in(session, state, "acme", now=house.clock())
 
 
 def test_long_addresses_to_return_to_leave_the_newest_sign_ins(house: House) -> None:
     session: dict[str, Any] = {}
-    states = [house.sessions.begin_sign_in(session, "acme", "/" + "x" * 1023)[0] for _ in range(5)]
-    assert len(house.sessions.take_sign_in(session, states[-1], "acme").next) == 1024
+    states = [begin_sign_in(session, "acme", "/" + "x" * 1023, now=house.clock())[0] for _ in range(5)]
+    assert len(take_sign_in(session, states[-1], "acme", now=house.clock()).next) == 1024
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in(session, states[0], "acme")
+        take_sign_in(session, states[0], "acme", now=house.clock())
 
 
 def test_an_address_to_return_to_that_is_too_long_costs_no_sign_in(house: House) -> None:
     session: dict[str, Any] = {}
-    state, _ = house.sessions.begin_sign_in(session, "acme", "/" + "x" * 5000)
-    assert house.sessions.take_sign_in(session, state, "acme")
+    state, _ = begin_sign_in(session, "acme", "/" + "x" * 5000, now=house.clock())
+    assert take_sign_in(session, state, "acme", now=house.clock())
 
 
 def test_sign_ins_and_the_session_do_not_touch_each_other(house: House) -> None:
     session = house.sign_in()
-    state, _ = house.sessions.begin_sign_in(session, "acme", "")
+    state, _ = begin_sign_in(session, "acme", "", now=house.clock())
     assert house.read(session)
     house.sessions.end(session)
-    assert house.sessions.take_sign_in(session, state, "acme")
+    assert take_sign_in(session, state, "acme", now=house.clock())
 
 
 # -- authentic, and of another shape ----------------------------------------------------------------------------------
@@ -600,9 +601,9 @@ def test_a_session_that_lacks_a_field_is_none(house: House, field: str) -> None:
 def test_sign_ins_of_another_type_are_none_and_do_not_stop_a_new_one(house: House, value: object) -> None:
     session = {"begun": json.loads(json.dumps(value))}
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in(session, "x", "acme")
-    state, _ = house.sessions.begin_sign_in(session, "acme", "")
-    assert house.sessions.take_sign_in(session, state, "acme")
+        take_sign_in(session, "x", "acme", now=house.clock())
+    state, _ = begin_sign_in(session, "acme", "", now=house.clock())
+    assert take_sign_in(session, state, "acme", now=house.clock())
 
 
 BEGUN = ["acme", NOW, "s" * 43, "/gradio/"]
@@ -616,7 +617,7 @@ SOUND_BEGUN = {
 @pytest.mark.parametrize("value", [*STRANGE.values(), BEGUN[:3], [*BEGUN[:3], None], BEGUN[::-1]])
 def test_a_sign_in_of_another_type_is_unknown(house: House, value: object) -> None:
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in({"begun": {"state": value}}, "state", "acme")
+        take_sign_in({"begun": {"state": value}}, "state", "acme", now=house.clock())
 
 
 @pytest.mark.parametrize(
@@ -631,7 +632,7 @@ def test_a_sign_in_of_another_type_is_unknown(house: House, value: object) -> No
 def test_a_sign_in_with_a_field_of_another_type_is_unknown(house: House, place: int, value: object) -> None:
     stored = [*BEGUN[:place], value, *BEGUN[place + 1 :]]
     with pytest.raises(SignInUnknown):
-        house.sessions.take_sign_in({"begun": {"state": stored}}, "state", "acme")
+        take_sign_in({"begun": {"state": stored}}, "state", "acme", now=house.clock())
 
 
 # -- the cookie -------------------------------------------------------------------------------------------------------
@@ -810,7 +811,7 @@ async def cookie_of(claims: dict[str, Any], *, sign_ins: int = 0, next_path: str
         if sign_ins:
             session["left"] = "x" * 22
         for _ in range(sign_ins):
-            sessions.begin_sign_in(session, LONG.name, next_path)
+            begin_sign_in(session, LONG.name, next_path, now=NOW)
         identities.append(sessions.begin(session, LONG.name, claims | {"sid": "sid"}))
 
     answer = await ask(cookie_app(settings, act), http_scope())
