@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -78,19 +78,19 @@ class _Watched:
     """One exchange behind the gate. An open-ended answer is looked after while it runs; once its identity has ended the
     app behind is told that the client is gone, and the client that the answer is complete."""
 
+    _body_read = False
+    _finished = False
+    _cut = False
+    _listening: asyncio.Task[None] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _ending: asyncio.Future[None] | None = None
+
     def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
         self._gate = gate
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._body_read = False
-        self._started = False
-        self._finished = False
-        self._cut = False
         self._over = asyncio.Event()
-        self._listening: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._ending: asyncio.Task[None] | None = None
 
     async def run(self, app: ASGIApp) -> None:
         try:
@@ -122,8 +122,7 @@ class _Watched:
         if self._cut:
             return
         if message["type"] == "http.response.start":
-            self._started = True
-            message["headers"] = _private(message["headers"])
+            message["headers"] = _private(list(message["headers"]))
             if not header(message, b"content-length"):
                 self._look_again()
         elif message["type"] == "http.response.body":
@@ -142,22 +141,20 @@ class _Watched:
         else:
             self._cut = True
             self._over.set()
-            self._ending = asyncio.create_task(self._end(last_words))
-
-    async def _end(self, last_words: bytes) -> None:
-        if self._started and not self._finished:
-            self._finished = True
-            await self._send({"type": "http.response.body", "body": last_words, "more_body": False})
+            end = {"type": "http.response.body", "body": last_words, "more_body": False}
+            self._ending = asyncio.ensure_future(self._send(end))
 
 
-def _private(headers: Iterable[Header]) -> list[Header]:
+def _private(headers: list[Header]) -> list[Header]:
     """An answer's headers, so that no shared cache keeps it (RFC 9111 section 5.2.2)."""
-    kept = [one for one in headers if one[0] != b"cache-control"]
-    said = b",".join(value for name, value in headers if name == b"cache-control") or b"no-store"
-    directives = [part.strip() for part in said.split(b",") if part.strip().lower() != b"public"]
-    if not {b"no-store", b"private"}.intersection(part.lower() for part in directives):
-        directives.append(b"private")
-    return [*kept, (b"cache-control", b", ".join(directives))]
+    said = [value for name, value in headers if name == b"cache-control"]
+    if not said:
+        return [*headers, (b"cache-control", b"no-store")]
+    directives = [part.strip() for part in b",".join(said).split(b",")]
+    kept = [part for part in directives if part.lower() != b"public"]
+    if not {b"no-store", b"private"}.intersection(part.lower() for part in kept):
+        kept.append(b"private")
+    return [*(one for one in headers if one[0] != b"cache-control"), (b"cache-control", b", ".join(kept))]
 
 
 def require_scopes(identity: Identity, scopes: tuple[str, ...]) -> Identity:

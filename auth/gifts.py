@@ -100,7 +100,7 @@ class Gifts:
 
     def _grant(self, who: str, files: Iterable[str]) -> None:
         for file in files:
-            if place := self._folder.place(file):
+            if not self._owners.has_file(who, file) and (place := self._folder.place(file)):
                 self._owners.grant(who, place)
 
 

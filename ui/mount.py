@@ -74,7 +74,7 @@ def mount_main(app: FastAPI, auth: Auth) -> None:
         if function.batch and asks_for_request(function.fn):
             function.max_batch_size = 1  # Gradio hands on the request of the first event for all that it puts together
 
-    async def current_user(request: Request) -> str | None:
+    def current_user(request: Request) -> str | None:
         try:
             return identity_of(request).identity
         except AuthError:

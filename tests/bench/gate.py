@@ -58,7 +58,7 @@ def bare() -> tuple[FastAPI, Headers]:
 
 
 def gated() -> tuple[FastAPI, Headers]:
-    """The app, and what a browser sends with each request."""
+    """The app, and what a browser sends with each request since its sign-in."""
     app = FastAPI()
     auth = Auth(SETTINGS)
     auth.install(app)
@@ -67,7 +67,7 @@ def gated() -> tuple[FastAPI, Headers]:
     session: dict[str, Any] = {}
     auth.sessions.begin(session, next(iter(auth.providers)), {"sub": "ada", "name": "Ada", "email": "ada@example.com"})
     value = session_signer(auth.settings).sign(b64encode(json.dumps(session).encode()))
-    return app, [(b"cookie", f"{cookie_name(auth.settings)}=".encode() + value), (b"sec-fetch-site", b"same-origin")]
+    return app, [(b"cookie", f"{cookie_name(auth.settings)}=".encode() + value)]
 
 
 async def ask(app: ASGIApp, path: str, headers: Headers, body: bytes = b"", query: str = "", kind: str = "") -> bytes:
@@ -83,7 +83,13 @@ async def ask(app: ASGIApp, path: str, headers: Headers, body: bytes = b"", quer
             assert message["status"] == 200, (path, message)
         parts.append(message.get("body", b""))
 
-    sent = [(b"host", b"127.0.0.1:8000"), (b"user-agent", b"bench"), (b"accept", b"*/*"), *headers]
+    sent = [
+        (b"host", b"127.0.0.1:8000"),
+        (b"user-agent", b"bench"),
+        (b"accept", b"*/*"),
+        (b"sec-fetch-site", b"same-origin"),
+        *headers,
+    ]
     if body:
         sent += [(b"content-type", (kind or "application/json").encode()), (b"content-length", str(len(body)).encode())]
     scope: Scope = {
