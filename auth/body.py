@@ -46,17 +46,20 @@ def replayed(body: bytes, receive: Receive | None = None) -> Receive:
     return replay
 
 
+def is_form(scope: Scope) -> bool:
+    return header(scope, b"content-type").partition(";")[0].rstrip() == "multipart/form-data"
+
+
 async def read_document(scope: Scope, body: bytes) -> Any:
     """A body as everybody behind here reads it: a form's fields that are no files, or JSON.
 
     Raises:
         HTTPException: it is neither, or might be read in another way.
     """
-    kind = header(scope, b"content-type")
     try:
-        if kind.partition(";")[0].rstrip() != "multipart/form-data":
+        if not is_form(scope):
             return json.loads(body.decode()) if body else {}
-        if "charset" in kind.lower():
+        if "charset" in header(scope, b"content-type").lower():
             raise ValueError("a form in another charset")
         async with Request(scope, replayed(body)).form() as form:
             return {name: value for name, value in form.multi_items() if isinstance(value, str)}

@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.answers import Answers
-from auth.body import nodes, read_body, read_document, replayed
+from auth.body import is_form, nodes, read_body, read_document, replayed
 from auth.folder import Folder, addressed, files_named_in
 from auth.gifts import Gifts, heard
 from auth.identity import identity_in
@@ -35,7 +35,7 @@ DRAWING = frozenset({"id", "background", "layers", "composite"})
 """The members of an ImageEditor's value; `id` stands for the drawing that its component holds already."""
 DRAWING_CHARACTERS = 8
 TELLS = re.compile(rb'[/%\\]|"id"')
-"""What stands in a body that names a file or a drawing anywhere, however JSON escapes it."""
+"""What stands in a JSON document that names a file or a drawing anywhere, however it is escaped."""
 
 log = logging.getLogger("auth")
 
@@ -92,7 +92,7 @@ class Ownership:
                 body = await read_body(receive)
                 document = await read_document(scope, body)
                 receive = replayed(body, receive)
-                self._check_document(document, theirs, tells=TELLS.search(body) is not None)
+                self._check_document(document, theirs, tells=is_form(scope) or TELLS.search(body) is not None)
             link = dict(query).get("deep_link")
             hear = self._gifts.told(method, path, document, who) if link is None else self._gifts.opened(link, who)
             await self._app(scope, receive, heard(hear, send) if hear else send)

@@ -460,6 +460,8 @@ FOREIGN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "a file outside of the data": ("/gradio_api/run/f", {"body": {"data": [], "event_data": {"x": "{file}"}}}),
     "a file in a body that is a list": ("/gradio_api/mcp", {"body": ["{file}"]}),
     "a file in a body that is a text": ("/gradio_api/mcp", {"body": "{file}"}),
+    "a file in a body without a slash": ("/gradio_api/run/f", {"body": b'{"data": ["{escaped}"]}'}),
+    "a file's address in a body without a slash": ("/gradio_api/run/f", {"body": {"data": ["file={encoded}"]}}),
     "a file's address beside one's own path": (
         "/gradio_api/run/f",
         {"body": {"data": [{"path": "{his}", "url": "http://x/gradio_api/file={file}"}]}},
@@ -490,6 +492,8 @@ def names(house: House, root: Path) -> Mapping[str, str]:
         house.owners.grant(who, str(his))
     return {
         "file": str(root / CONTENT / "a b.txt"),
+        "escaped": str(root / CONTENT / "a b.txt").replace("/", r"\u002f"),
+        "encoded": quote(str(root / CONTENT / "a b.txt"), safe=""),
         "temporary": str(root / "tmpab12"),
         "his": str(his),
         "root": str(root),
@@ -641,11 +645,17 @@ async def test_a_session_is_held_until_the_answer_has_ended(house: House, clock:
 async def test_a_drawing_that_somebody_else_sent_to_an_image_editor_is_not_found(house: House) -> None:
     sends = form(session_hash="s", fn_name="accept_blobs", id="3k5jx09aq", type="background")
     uses = {"body": {"data": [{"id": "3k5jx09aq"}]}}
+    escaped = {"body": rb'{"data": [{"\u0069d": "3k5jx09aq"}]}'}
+    posted = {
+        "body": b"--b\r\nContent-Disposition: form-data; name=id\r\n\r\n3k5jx09aq\r\n--b--\r\n",
+        "kind": "multipart/form-data; boundary=b",
+    }
     assert (await house.ask(ALICE, "/gradio_api/component_server", **sends)).status == 200
     again = form(session_hash="his", fn_name="accept_blobs", id="3k5jx09aq", type="background")
     assert (await house.ask(BOB, "/gradio_api/component_server", **again)).status == 404
-    assert (await house.ask(BOB, "/gradio_api/run/f", **uses)).status == 404
-    assert (await house.ask(ALICE, "/gradio_api/run/f", **uses)).status == 200
+    for used in (uses, escaped, posted):
+        assert (await house.ask(BOB, "/gradio_api/run/f", **used)).status == 404
+        assert (await house.ask(ALICE, "/gradio_api/run/f", **used)).status == 200
 
 
 @pytest.mark.anyio
