@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from auth.settings import Settings
 
-KNOWN_COOKIES = 2048
+KNOWN_COOKIES = 512
 
 Shape = TypeVar("Shape")
 

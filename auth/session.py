@@ -29,7 +29,7 @@ from auth.settings import ProviderSettings, Settings
 
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
-KNOWN_SESSIONS = 2048
+KNOWN_SESSIONS = 512
 JOINERS = "\u200c\u200d"
 """Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
 
