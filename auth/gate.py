@@ -81,7 +81,6 @@ class _Watched:
     _body_read = False
     _finished = False
     _cut = False
-    _listening: asyncio.Task[None] | None = None
     _timer: asyncio.TimerHandle | None = None
     _ending: asyncio.Future[None] | None = None
 
@@ -90,7 +89,7 @@ class _Watched:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._over = asyncio.Event()
+        self._listening: list[asyncio.Timeout] = []
 
     async def run(self, app: ASGIApp) -> None:
         try:
@@ -98,9 +97,6 @@ class _Watched:
         finally:
             if self._timer:
                 self._timer.cancel()
-            if self._listening:
-                self._listening.cancel()
-                self._listening = None  # it keeps where it was stopped, and so this exchange
             if self._ending:
                 await self._ending
 
@@ -109,14 +105,17 @@ class _Watched:
             message = await self._receive()
             self._body_read = not message.get("more_body", False)
             return message
-        # Nothing but the end of the connection can come now, so one task waits for it, however often this is asked.
-        self._listening = self._listening or asyncio.create_task(self._listen())
-        await self._over.wait()
-        return {"type": "http.disconnect"}
-
-    async def _listen(self) -> None:
-        await self._receive()
-        self._over.set()
+        if self._cut:
+            return {"type": "http.disconnect"}
+        try:
+            async with asyncio.timeout(None) as until_cut:
+                self._listening.append(until_cut)
+                try:
+                    return await self._receive()
+                finally:
+                    self._listening.remove(until_cut)
+        except TimeoutError:
+            return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
         if self._cut:
@@ -140,7 +139,8 @@ class _Watched:
             self._look_again()
         else:
             self._cut = True
-            self._over.set()
+            for until_cut in self._listening:
+                until_cut.reschedule(0)
             end = {"type": "http.response.body", "body": last_words, "more_body": False}
             self._ending = asyncio.ensure_future(self._send(end))
 
