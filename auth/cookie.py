@@ -5,47 +5,38 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from functools import lru_cache
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
-from msgspec import convert
+from itsdangerous import BadSignature, TimestampSigner
+from msgspec import convert, msgpack
 from msgspec.json import decode, encode
-from starlette.middleware.sessions import SessionMiddleware
-from starlette.types import ASGIApp
+from starlette.middleware.sessions import Session, SessionMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.settings import Settings
 
 KNOWN_COOKIES = 512
+KNOWN_SECONDS = 60.0
 
 Shape = TypeVar("Shape")
 
 
 class _Signer(TimestampSigner):
-    """Takes only what is a JSON object inside: Starlette itself would fail on an authentic cookie of another shape.
+    """Takes only what is a JSON object inside: Starlette itself would fail on an authentic cookie of another shape."""
 
-    A cookie that was unsealed lately is known again, for a browser sends the same one many times; its age counts anew.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._known = lru_cache(maxsize=KNOWN_COOKIES)(self._unsealed)
-
-    def _unsealed(self, signed_value: str | bytes) -> tuple[bytes, float]:
-        value, signed_at = super().unsign(signed_value, return_timestamp=True)
+    def unsign(self, *args: Any, **kwargs: Any) -> Any:
+        value = super().unsign(*args, **kwargs)
         try:
             content = json.loads(base64.b64decode(value))
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             raise BadSignature("the cookie holds no JSON object")
-        return value, signed_at.timestamp()
-
-    def unsign(self, signed_value: str | bytes, max_age: int | None = None, *_: Any, **__: Any) -> Any:
-        value, signed_at = self._known(signed_value)
-        if max_age is not None and not 0 <= self.get_timestamp() - signed_at <= max_age:
-            raise SignatureExpired("the cookie is too old, or from the future", payload=value)
         return value
 
 
@@ -68,11 +59,17 @@ def cookie_name(settings: Settings) -> str:
 
 
 class SessionCookie(SessionMiddleware):
-    """Starlette's session middleware with this app's cookie: several keys, of which the newest signs."""
+    """Starlette's session middleware with this app's cookie: several keys, of which the newest signs.
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    A browser sends the same cookie many times: one that was opened within `KNOWN_SECONDS` is not opened again.
+
+    Args:
+        now: seconds, monotonic.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(
-            app,
+            self._opened,
             secret_key="",
             session_cookie=cookie_name(settings),
             max_age=int(settings.session_hours * 3600),
@@ -81,6 +78,49 @@ class SessionCookie(SessionMiddleware):
             partitioned=settings.cookie_samesite == "none",
         )
         self.signer = session_signer(settings)
+        self._behind = app
+        self._now = now
+        self._known: dict[tuple[bytes, ...], tuple[float, bytes]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        until, content = self._known.get(_cookies(scope), (0.0, b""))
+        if self._now() >= until:
+            await super().__call__(scope, receive, send)
+            return
+        scope["session"] = session = Session(msgpack.decode(content))
+
+        async def send_changed(message: Message) -> None:
+            if session.modified and message["type"] == "http.response.start":
+                await self._sealed(scope, receive, send, message)
+            else:
+                await send(message)
+
+        await self._behind(scope, receive, send_changed)
+
+    async def _opened(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["session"]:
+            with suppress(ValueError, OverflowError):  # it holds what none of ours does
+                content = msgpack.encode(scope["session"])
+                while len(self._known) >= KNOWN_COOKIES:
+                    del self._known[next(iter(self._known))]
+                self._known[_cookies(scope)] = (self._now() + KNOWN_SECONDS, content)
+        await self._behind(scope, receive, send)
+
+    async def _sealed(self, scope: Scope, receive: Receive, send: Send, start: Message) -> None:
+        """Starlette's own middleware seals what stands in the scope when an answer starts."""
+        changed = scope["session"]
+
+        async def starting(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["session"] = changed
+            await send(start)
+
+        starlette = copy(self)
+        starlette.app = starting
+        await super(SessionCookie, starlette).__call__(scope, receive, send)
+
+
+def _cookies(scope: Scope) -> tuple[bytes, ...]:
+    return tuple([value for name, value in scope["headers"] if name == b"cookie"])
 
 
 def session_signer(settings: Settings) -> TimestampSigner:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.cookie import SessionCookie, cookie_name, session_signer
+from auth.cookie import KNOWN_COOKIES, SessionCookie, cookie_name, session_signer
 from auth.errors import SessionExpired, SessionIdle, SessionRevoked, SignInTimedOut, SignInUnknown
 from auth.identity import Identity
 from auth.revocations import MemoryRevocations
@@ -736,6 +737,123 @@ async def test_an_authentic_cookie_that_is_no_base64_is_none() -> None:
     settings = sound_settings()
     signed = session_signer(settings).sign(b"eyJ4IjogMX0x").decode()
     assert await found_in(settings, f"{cookie_name(settings)}={signed}") == {}
+
+
+class Opened:
+    """The middleware on a clock that is set by hand, and how often it has opened a cookie."""
+
+    def __init__(self) -> None:
+        self.settings = sound_settings()
+        self.clock = Clock(0.0)
+        self.times = 0
+        self.middleware = SessionCookie(self._app, settings=self.settings, now=self.clock)
+        self.act: Callable[[dict[str, Any]], object] = lambda session: None
+        self._unsign = self.middleware.signer.unsign
+        self.middleware.signer.unsign = self._count
+
+    def _count(self, *args: Any, **kwargs: Any) -> Any:
+        self.times += 1
+        return self._unsign(*args, **kwargs)
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session = HTTPConnection(scope).session
+        found = json.dumps(session)
+        self.act(session)
+        await JSONResponse(found)(scope, receive, send)
+
+    async def ask(self, *cookies: str) -> tuple[dict[str, Any], str | None]:
+        """What was found in the session, and the cookie that was set."""
+        scope = http_scope(headers=[("Cookie", cookie) for cookie in cookies])
+        answer = await ask(self.middleware, scope)
+        sent = answer.headers.get("set-cookie")
+        return json.loads(answer.json), sent and sent.partition(";")[0]
+
+    def cookie(self, content: object) -> str:
+        return signed_cookie(self.settings, content)
+
+
+@pytest.fixture
+def opened() -> Opened:
+    return Opened()
+
+
+@pytest.mark.anyio
+async def test_a_cookie_that_was_opened_within_a_minute_is_known(opened: Opened) -> None:
+    cookie = opened.cookie({"x": [1, None, 0.5]})
+    for _ in range(3):
+        assert await opened.ask(cookie) == ({"x": [1, None, 0.5]}, None)
+    opened.clock.advance(59.9)
+    await opened.ask(cookie)
+    assert opened.times == 1
+    opened.clock.advance(0.1)
+    assert await opened.ask(cookie) == ({"x": [1, None, 0.5]}, None)
+    assert opened.times == 2
+
+
+@pytest.mark.anyio
+async def test_what_is_changed_in_a_known_session_is_kept(opened: Opened) -> None:
+    cookie = opened.cookie({"x": 1})
+    await opened.ask(cookie)
+    opened.act = lambda session: session.update(y=2)
+    _, changed = await opened.ask(cookie)
+    opened.act = lambda session: session.clear()
+    found, cleared = await opened.ask(changed or "")
+    assert found == {"x": 1, "y": 2}
+    again, cleared_again = await opened.ask(changed or "")
+    assert cleared == cleared_again == f"{cookie_name(opened.settings)}=null"
+    assert again == found
+
+
+@pytest.mark.anyio
+async def test_what_is_changed_deep_in_a_known_session_is_seen_by_no_other_request(opened: Opened) -> None:
+    cookie = opened.cookie({"x": {"y": 1}})
+    opened.act = lambda session: session["x"].update(y=2)
+    for _ in range(3):
+        assert await opened.ask(cookie) == ({"x": {"y": 1}}, None)
+
+
+@pytest.mark.anyio
+async def test_every_cookie_header_counts_for_what_is_known(opened: Opened) -> None:
+    """HTTP/2 lets a browser send one for each cookie (RFC 9113 section 8.2.3)."""
+    for number in range(2):
+        assert await opened.ask("theme=dark", opened.cookie({"x": number})) == ({"x": number}, None)
+    assert await opened.ask("theme=dark") == ({}, None)
+
+
+@pytest.mark.anyio
+async def test_only_so_many_cookies_are_known(opened: Opened) -> None:
+    cookies = [opened.cookie({"x": number}) for number in range(KNOWN_COOKIES + 1)]
+    for cookie in (*cookies, cookies[-1]):
+        await opened.ask(cookie)
+    assert opened.times == len(cookies)
+    await opened.ask(cookies[0])
+    assert opened.times == len(cookies) + 1
+
+
+@pytest.mark.anyio
+async def test_a_strangers_cookies_take_no_room_from_those_that_are_known(opened: Opened) -> None:
+    cookie = opened.cookie({"x": 1})
+    await opened.ask(cookie)
+    for number in range(KNOWN_COOKIES):
+        await opened.ask(f"{cookie_name(opened.settings)}=garbage-{number}")
+    before = opened.times
+    await opened.ask(cookie)
+    assert opened.times == before
+
+
+@pytest.mark.anyio
+async def test_a_session_of_any_depth_is_opened_or_none(opened: Opened) -> None:
+    for levels in range(700, 1000):
+        signed = session_signer(opened.settings).sign(base64.b64encode(_deep(levels))).decode()
+        for _ in range(2):
+            await opened.ask(f"{cookie_name(opened.settings)}={signed}")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("content", [{"x": "\ud800"}, {"x": 2**64}], ids=["half-a-character", "a-number-of-65-bits"])
+async def test_what_cannot_be_kept_is_opened_each_time(opened: Opened, content: dict[str, Any]) -> None:
+    for _ in range(2):
+        assert await opened.ask(opened.cookie(content)) == (content, None)
 
 
 @pytest.mark.anyio
