@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from auth.browser import has_body, header, is_page_load
+from auth.browser import is_page_load
 from auth.errors import AuthError, BearerError, NotSignedIn, ScopeTooNarrow, SignInError, subclasses
+from auth.headers import has_body, header
 from auth.identity import Identity
 from auth.pages import Pages
 from auth.settings import Settings

@@ -5,10 +5,11 @@ from __future__ import annotations
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.browser import header, is_page_load, is_same_origin
+from auth.browser import is_page_load, is_same_origin
 from auth.cognito import CognitoVerifier
 from auth.cookie import SessionCookie
 from auth.errors import AuthError, BearerError, BearerMalformed, BearerRefused, NotSignedIn, TokenUnwanted
+from auth.headers import header
 from auth.identity import Identity
 from auth.session import Sessions
 from auth.settings import Settings

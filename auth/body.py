@@ -11,7 +11,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
 
-from auth.browser import header
+from auth.headers import header
 
 BODY_BYTES = 16 * 2**20
 """The longest that is read; a longer one is answered 413."""

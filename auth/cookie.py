@@ -90,15 +90,18 @@ class SessionCookie(SessionMiddleware):
         scope["session"] = session = Session(msgpack.decode(content))
 
         async def send_changed(message: Message) -> None:
-            if session.modified and message["type"] == "http.response.start":
-                await self._sealed(scope, receive, send, message)
-            else:
-                await send(message)
+            if message["type"] == "http.response.start":
+                if session.modified:
+                    await self._sealed(scope, receive, send, message)
+                    return
+                message["headers"] = [*message["headers"], (b"vary", b"Cookie")]
+            await send(message)
 
         await self._behind(scope, receive, send_changed)
 
     async def _opened(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["session"]:
+            scope["session"].mark_accessed()  # whoever answers may look at it: Vary
             with suppress(ValueError, OverflowError):  # it holds what none of ours does
                 content = msgpack.encode(scope["session"])
                 while len(self._known) >= KNOWN_COOKIES:

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.browser import header, is_page_load
+from auth.browser import is_page_load
+from auth.headers import header
 from auth.settings import Settings
 from auth.urls import is_loopback
 
@@ -47,8 +48,6 @@ class PublicAddress:
                 headers = message["headers"] = list(message["headers"])
                 said = [name for name, _ in headers]
                 headers += [seal for seal in self._sealed if seal[0] not in said]
-                if scope.get("session"):
-                    headers.append((b"vary", b"Cookie"))  # it was looked at, so the answer may depend on it
             await send(message)
 
         if self._is_loopback and (elsewhere := self._elsewhere(scope)):

@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.answers import Answers
 from auth.authentication import bearer_token
-from auth.browser import header
 from auth.cognito import CognitoVerifier
 from auth.errors import AuthError, ScopeTooNarrow
+from auth.headers import header
 from auth.identity import Identity, identity_in
 from auth.session import Sessions
 

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 
 from starlette.types import Message, Send
 
-from auth.browser import header
 from auth.folder import Folder, changed
+from auth.headers import header
 from auth.owners import Asked, Owners
 
 TELLS = re.compile(

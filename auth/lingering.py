@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.browser import has_body
+from auth.headers import has_body
 
 LINGER_SECONDS = 2.0
 

@@ -16,13 +16,12 @@ from auth.browser import is_same_origin
 from auth.context import Auth
 from auth.errors import CallbackMalformed, NotAllowed, SignOutUnknown, UnknownProvider
 from auth.providers import Provider
-from auth.sign_in import begin_sign_in, take_sign_in
+from auth.sign_in import NEXT_AT_MOST, begin_sign_in, take_sign_in
 
 SAFE_PATH = re.compile(
     r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%(?!2[EeFf]|5[Cc]|7[Ff]|[01])[0-9A-Fa-f]{2})*)+"  # path, RFC 3986 section 3.3
     r"(?:\?[!$-\[\]-~]*)?"  # query: printable ASCII without quote, backslash and number sign
 )
-NEXT_BYTES = 1024
 OWN_STEPS = frozenset({"login", "auth", "logout", "login-demo"})
 """First segments that are steps of signing in or out: no place to come back to."""
 
@@ -33,7 +32,7 @@ def safe_next(value: str | None, prefix: str = "") -> str:
     What a browser makes of an address is decided by the URL standard (url.spec.whatwg.org), which strips tabs and
     newlines and takes a backslash for a slash; so what is let through is listed here, not what is kept out.
     """
-    if value is None or len(value) > NEXT_BYTES or not SAFE_PATH.fullmatch(value):
+    if value is None or len(value) > NEXT_AT_MOST or not SAFE_PATH.fullmatch(value):
         return ""
     if prefix and value.startswith(f"{prefix}/"):
         value = value.removeprefix(prefix)

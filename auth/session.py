@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
-from auth.cookie import shaped
+from auth.cookie import KNOWN_COOKIES, shaped
 from auth.errors import (
     AuthError,
     SessionExpired,
@@ -29,7 +29,6 @@ from auth.settings import ProviderSettings, Settings
 
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
-KNOWN_SESSIONS = 512
 JOINERS = "\u200c\u200d"
 """Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
 
@@ -76,7 +75,7 @@ class Sessions:
         self._idle = settings.session_idle_minutes * 60
         self._refresh = min(60.0, self._idle / 10)
         self._seen: dict[str, float] = {}
-        self._known = lru_cache(maxsize=KNOWN_SESSIONS)(self._meaning)  # a browser sends the same cookie many times
+        self._known = lru_cache(maxsize=KNOWN_COOKIES)(self._meaning)  # a browser sends the same cookie many times
         self._swept = now()
         self._configs = {name: _fingerprint(settings, provider) for name, provider in providers.items()}
 

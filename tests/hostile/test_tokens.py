@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import sys
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
 from typing import Any
@@ -567,10 +567,15 @@ HOSTILE: dict[str, tuple[Callable[[], str], Leaf]] = {
 }
 
 NESTED: dict[str, Callable[[], str]] = {
-    "the header": with_header(lambda: nested(HEADER)),
-    "the payload": lambda: token(nested(PERSON)),
-    "a claim that is looked at": lambda: token(nested(but(PERSON, scope=ABSENT)).replace(b'"deep"', b'"scope"')),
+    "the header is nested deep": with_header(lambda: nested(HEADER)),
+    "the payload is nested deep": lambda: token(nested(PERSON)),
+    "the payload is nested deep in a claim that is looked at": lambda: token(
+        nested(PERSON).replace(b'"deep"', b'"name"')
+    ),
 }
+PYTHON_READS_THEM = sys.version_info >= (3, 12)
+if not PYTHON_READS_THEM:
+    HOSTILE |= {name: (make, TokenMalformed) for name, make in NESTED.items()}
 
 # -- sound ones -------------------------------------------------------------------------------------------------------
 
@@ -609,6 +614,7 @@ VALID: dict[str, Callable[[], str]] = {
     "a claim stands twice, and the last counts (RFC 7519 section 4)": lambda: token(twice(PERSON, '"username":"eve"')),
     "it is as long as can be": as_long_as_can_be,
     "its segments have bits to spare, all zero": with_bits_to_spare,
+    **(NESTED if PYTHON_READS_THEM else {}),
 }
 
 
@@ -682,13 +688,6 @@ def test_a_token_with_one_fault_is_refused_and_the_error_names_it(name: str, our
     assert len(line) < 500
     assert not text or text not in line
     assert caught.value.status == 401
-
-
-@pytest.mark.parametrize("name", NESTED)
-def test_a_token_that_is_nested_deep_is_refused_unless_python_can_read_it(name: str, ours: CognitoVerifier) -> None:
-    """The issuer signed it: what counts is that nothing else is raised."""
-    with suppress(TokenInvalid):
-        assert ours.verify_now(NESTED[name]()).username
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.edge import PublicAddress
@@ -32,17 +31,6 @@ async def answered(settings: dict[str, Any], scope: Scope) -> tuple[Answer, int]
     """The answer, and how often the app behind the edge was asked."""
     behind = Recorder()
     return await ask(edge(behind, settings), scope), len(behind.scopes)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(("session", "varies"), [({"person": {}}, True), ({}, False), (None, False)])
-async def test_an_answer_that_may_depend_on_the_cookie_says_so(session: dict[str, Any] | None, varies: bool) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        scope |= {} if session is None else {"session": session}
-        await Response(headers={"Vary": "Accept-Encoding"})(scope, receive, send)
-
-    answer = await ask(edge(app, PUBLIC), http_scope())
-    assert answer.headers.getlist("vary") == ["Accept-Encoding"] + ["Cookie"] * varies
 
 
 # -- whatever the headers say -----------------------------------------------------------------------------------------

@@ -194,6 +194,12 @@ async def test_what_a_server_keeps_in_its_state_stays_there(house: House) -> Non
     assert house.behind.scope["state"]["pool"] == 1
 
 
+@pytest.mark.anyio
+async def test_an_answer_that_depends_on_the_cookie_says_so(house: House) -> None:
+    answer = await ask(house.around(), http_scope("/gradio/", headers=house.cookie()))
+    assert "cookie" in answer.headers["vary"].lower()
+
+
 CACHE_CONTROL = {
     "nothing-said": (None, "no-store"),
     "public": ("public, max-age=60", "private, max-age=60"),

@@ -756,10 +756,10 @@ class Opened:
         return self._unsign(*args, **kwargs)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        session = HTTPConnection(scope).session
+        session = scope["session"]
         found = json.dumps(session)
         self.act(session)
-        await JSONResponse(found)(scope, receive, send)
+        await JSONResponse(found, headers={"Vary": "Accept-Encoding"})(scope, receive, send)
 
     async def ask(self, *cookies: str) -> tuple[dict[str, Any], str | None]:
         """What was found in the session, and the cookie that was set."""
@@ -788,6 +788,15 @@ async def test_a_cookie_that_was_opened_within_a_minute_is_known(opened: Opened)
     opened.clock.advance(0.1)
     assert await opened.ask(cookie) == ({"x": [1, None, 0.5]}, None)
     assert opened.times == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("content", "varies"), [({"x": 1}, True), ({}, False), (None, False)])
+async def test_an_answer_that_may_depend_on_the_cookie_says_so(opened: Opened, content: object, varies: bool) -> None:
+    scope = http_scope(headers={} if content is None else {"Cookie": opened.cookie(content)})
+    for _ in range(2):
+        answer = await ask(opened.middleware, scope)
+        assert ", ".join(answer.headers.getlist("vary")) == "Accept-Encoding" + ", Cookie" * varies
 
 
 @pytest.mark.anyio
