@@ -1,18 +1,13 @@
 """A Gradio app that people enter with Google and programs with a Cognito token: `python app.py` serves it."""
 
-from __future__ import annotations
-
 import sys
 
 from fastapi import FastAPI
 
 from auth import Auth, Settings, SettingsError
-from auth.api import api_routes, docs_routes, health_routes
-from auth.backchannel import backchannel_routes
-from auth.log import log_config
-from auth.login import login_routes
+from auth.routes import api_routes, backchannel_routes, docs_routes, health_routes, login_routes
 from ui.mount import front_routes, mount_main, mount_sign_in
-from ui.server import serve
+from ui.serving import log_config, serve
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

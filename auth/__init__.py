@@ -1,9 +1,8 @@
 """Sign-in for people, tokens for programs: see README.md beside this file."""
 
-from auth.bearer import JWTAuthorizationCredentials, JWTBearer
-from auth.context import Auth
+from auth.assembly import Auth
 from auth.errors import AuthError
-from auth.gate import require_identity
+from auth.gate import JWTAuthorizationCredentials, JWTBearer, require_identity
 from auth.identity import Identity, identity_of
 from auth.settings import Settings, SettingsError
 

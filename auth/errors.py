@@ -2,10 +2,8 @@
 
 Each class says how it is answered (`status`, `code`) and what a person reads (`title`, `sentence`). An instance adds
 what only the operator reads: `reason`, and for a failed comparison `actual` and `expected`. No instance ever
-carries a token, a secret or an authorization code. `auth.answers` alone turns these into HTTP.
+carries a token, a secret or an authorization code. `auth.web.answers` alone turns these into HTTP.
 """
-
-from __future__ import annotations
 
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Who is calling: one type for a person and for a program, and the one way to read it."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, get_type_hints
 
 from msgspec import Struct

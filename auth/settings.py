@@ -1,7 +1,5 @@
 """Everything that is configured, in one typed object; every mistake is reported at once."""
 
-from __future__ import annotations
-
 import re
 import secrets
 from collections.abc import Mapping
@@ -138,7 +136,7 @@ class Settings(BaseSettings):
         return {**given, "providers": ({**GOOGLE, **{name: value for name, value in google.items() if value}},)}
 
     @classmethod
-    def load(cls) -> Settings:
+    def load(cls) -> Self:
         """The settings of this process.
 
         Raises:
@@ -186,7 +184,7 @@ class Settings(BaseSettings):
         """The session's keys as itsdangerous takes them: the one that signs last."""
         return [key.get_secret_value() for key in (*reversed(self.secret_key_fallbacks), self.secret_key)]
 
-    def completed(self) -> Settings:
+    def completed(self) -> Self:
         """These settings with what local use makes up: a key for this start."""
         if self.secret_key.get_secret_value():
             return self

@@ -1,7 +1,5 @@
 """What an address has to be: well formed, safe to send a secret to, spelled as browsers spell it."""
 
-from __future__ import annotations
-
 import ipaddress
 from urllib.parse import urlsplit
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # the app takes seconds to import, and most unit tests need none
-    from tests.app_server import AppServer, Browser
-    from tests.provider import Provider
+    from tests.support.app_server import AppServer, Browser
+    from tests.support.provider import Provider
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def providers() -> Iterator[Mapping[str, Provider]]:
     """The stand-ins of `app`: `acme` says everything in the ID token, `lean` only `sub`; `quiet` announces no `iss`."""
-    from tests.provider import Provider
+    from tests.support.provider import Provider
 
     with Provider() as acme, Provider(lean=True) as lean, Provider(announces_iss=False) as quiet:
         yield {"acme": acme, "lean": lean, "quiet": quiet}
@@ -33,7 +33,7 @@ def acme(providers: Mapping[str, Provider]) -> Provider:
 @pytest.fixture(scope="session")
 def app(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
     """One app for all tests that need none of their own; what they leave behind is in their browsers."""
-    from tests.app_server import AppServer
+    from tests.support.app_server import AppServer
 
     with AppServer(providers) as server:
         yield server

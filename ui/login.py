@@ -1,7 +1,5 @@
 """The sign-in page: what the app is called, a button for each provider, and why the last try failed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import quote

@@ -1,14 +1,12 @@
 """What every page of the app looks like, and what the host puts around whatever Blocks `ui/main.py` holds."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from auth.pages import TEMPLATES
+from auth.web import TEMPLATES
 
 STATIC = Path(__file__).parent / "static"
 

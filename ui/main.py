@@ -4,8 +4,6 @@ Only people who have signed in, and programs with a token, get here. The host (`
 what every page has: the bar with the person's name and Sign out, the title, the icon and the theme.
 """
 
-from __future__ import annotations
-
 import gradio as gr
 
 from auth import identity_of

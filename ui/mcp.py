@@ -5,8 +5,6 @@ first caller's Host header names, carries this machine's Hugging Face token, and
 an argument names. Here no request is made, so there is no address to move and nothing to send.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Where the two Blocks are mounted, and the addresses around them."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -18,17 +16,13 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth import Auth, AuthError, Identity, identity_of
-from auth.answers import REASONS
-from auth.body import nodes
-from auth.folder import Folder
-from auth.gifts import Gifts
-from auth.owners import Owners
-from auth.ownership import Ownership
+from auth.web import REASONS
+from ui.isolation import Folder, Gifts, Owners, Ownership, nodes
 from ui.login import login_blocks
 from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
 from ui.mcp import bind_mcp
-from ui.stopping import Stopping
+from ui.serving import Stopping
 
 log = logging.getLogger("auth")
 

@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 import ui.mount
 from auth import Auth, Settings
-from auth.cookie import cookie_name, session_signer
+from auth.sessions.cookie import cookie_name, session_signer
 
 ROUNDS = 31
 GOAL = 1.10

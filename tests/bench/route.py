@@ -26,14 +26,14 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Scope
 
-from auth.authentication import Authentication
-from auth.cookie import SessionCookie
-from auth.gate import require_identity
+from auth.gate.authentication import Authentication
+from auth.gate.dependencies import require_identity
 from auth.identity import Identity, identity_of
-from auth.revocations import MemoryRevocations
-from auth.session import Sessions
+from auth.sessions.cookie import SessionCookie
+from auth.sessions.revocations import MemoryRevocations
+from auth.sessions.session import Sessions
 from auth.settings import Settings
-from tests.hostile.forge import CLIENT_ID, ISSUER, PERSON, POOL, pool_jwks, pool_keys, token, verifier
+from tests.support.forge import CLIENT_ID, ISSUER, PERSON, POOL, pool_jwks, pool_keys, token, verifier
 
 REQUESTS = 300
 ROUNDS = 31

@@ -26,7 +26,7 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 from starlette.requests import HTTPConnection
 
-from tests.hostile.forge import (
+from tests.support.forge import (
     CLIENT_ID,
     ISSUER,
     KID,

@@ -21,8 +21,8 @@ import app as app_module
 import ui.mount
 from auth import Auth
 from auth.settings import ProviderSettings
-from tests.app_server import AppServer
-from tests.caller_blocks import caller_blocks
+from tests.support.app_server import AppServer
+from tests.support.caller_blocks import caller_blocks
 from ui.main import main_blocks
 
 ARGS = [

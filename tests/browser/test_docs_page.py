@@ -8,9 +8,9 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from auth.local_cognito import CLIENT_ID, CLIENT_SECRET
-from tests.app_server import AppServer
+from auth.local.cognito import CLIENT_ID, CLIENT_SECRET
 from tests.browser.conftest import Person
+from tests.support.app_server import AppServer
 
 LOADED = {"/docs", "/docs/assets/swagger-ui.css", "/docs/assets/swagger-ui-bundle.js", "/openapi.json"}
 

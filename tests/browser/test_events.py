@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app_server import AppServer
 from tests.browser.conftest import ADA, Enter
+from tests.support.app_server import AppServer
 
 
 @pytest.fixture

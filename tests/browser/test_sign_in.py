@@ -8,9 +8,9 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from auth.sign_in import SIGN_IN_SECONDS
-from tests.app_server import AppServer
+from auth.people.pending import SIGN_IN_SECONDS
 from tests.browser.conftest import ADA, Clock, Enter, Person, build
+from tests.support.app_server import AppServer
 
 AT_SIGN_IN = re.compile(r"/login-demo/")
 AT_MAIN = re.compile(r"/gradio/$")

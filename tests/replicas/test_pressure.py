@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from auth.cookie import cookie_name
-from auth.sign_in import BEGUN_AT_MOST
-from tests.provider import Provider
+from auth.people.pending import BEGUN_AT_MOST
+from auth.sessions.cookie import cookie_name
 from tests.replicas.conftest import settings_for
 from tests.replicas.servers import Replica
 from tests.replicas.visitor import API, OWN, Visitor
-from ui.server import HEADER_SECONDS
+from tests.support.provider import Provider
+from ui.serving.server import HEADER_SECONDS
 
 MEGABYTE = 2**20
 LONGEST_HEAD = 16 * 1024

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx2
 import pytest
 
-from tests.app_server import AppServer, agree
-from tests.provider import Provider
 from tests.replicas.servers import Nginx
 from tests.replicas.visitor import OWN, Visitor
+from tests.support.app_server import AppServer, agree
+from tests.support.provider import Provider
 
 ORIGIN = "https://app.example.com"
 EVIL = {

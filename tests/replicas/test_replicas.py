@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from tests.app_server import agree
 from tests.replicas.conftest import PUBLIC_URL, House
 from tests.replicas.visitor import API, OWN, Visitor
+from tests.support.app_server import agree
 
 Visit = Callable[..., Visitor]
 

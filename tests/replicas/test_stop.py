@@ -10,12 +10,12 @@ from threading import Thread
 import pytest
 
 import ui.mount
-from tests.app_server import AppServer
-from tests.provider import Provider
 from tests.replicas.replica import main_blocks
 from tests.replicas.visitor import API, OWN, Visitor
-from ui.server import Server
-from ui.stopping import WORDS
+from tests.support.app_server import AppServer
+from tests.support.provider import Provider
+from ui.serving.server import Server
+from ui.serving.stopping import WORDS
 
 
 class StoppingServer(AppServer):

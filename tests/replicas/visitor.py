@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx2
 
-from tests.app_server import AppServer, Browser
 from tests.replicas.servers import Nginx, Replica
+from tests.support.app_server import AppServer, Browser
 
 OWN = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"}
 API = "/gradio/gradio_api"

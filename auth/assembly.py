@@ -1,0 +1,174 @@
+"""The parts of one app, put together from its settings."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+from authlib.integrations.starlette_client import OAuth
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import ASGIApp, Scope
+
+from auth.errors import AuthError
+from auth.gate import Authentication, Gate
+from auth.local import LocalCognito, LocalProvider
+from auth.people import Provider
+from auth.programs import CognitoVerifier, cognito_verifier
+from auth.sessions import MemoryRevocations, RedisRevocations, Sessions
+from auth.settings import Settings, SettingsError
+from auth.web import DIRECT, Answers, LingeringClose, Pages, PublicAddress, fetch_json
+
+START_SECONDS = 0.1
+SHARE_SECONDS = 2.0
+
+
+class Auth:
+    """Everything that establishes who is calling, for one app.
+
+    Args:
+        now: wall-clock time in epoch seconds.
+
+    Raises:
+        SettingsError: the settings contradict one another.
+    """
+
+    def __init__(self, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
+        if problems := settings.problems():
+            raise SettingsError(problems)
+        self.now = now
+        self.settings = settings = settings.completed()
+        self.pages = Pages(settings)
+        tls = httpx2.create_ssl_context()  # takes 25 ms to make, and Authlib would make one for each request
+        self._http = httpx2.AsyncClient(timeout=10.0, verify=tls, mounts=DIRECT)
+        self.local = Router(redirect_slashes=False)
+
+        configured = list(settings.providers)
+        if not configured:
+            local = LocalProvider(settings, self.pages, now=now)
+            configured = [local.provider]
+            self.local.routes += local.routes
+        if settings.is_local and not settings.has_cognito:
+            pool = LocalCognito(settings, now=now)
+            self.local.routes += pool.routes
+            settings = self.settings = settings.model_copy(update=pool.settings)
+
+        self.shared = _shared_revocations(settings, now)
+        self.revocations = self.shared or MemoryRevocations(now=now)
+        self.sessions = Sessions(settings, {p.name: p for p in configured}, self.revocations, now=now)
+        oauth = OAuth()
+        self.providers = {
+            config.name: Provider(
+                config,
+                redirect_uri=f"{settings.base_url}/auth" + ("" if config.name == "google" else f"/{config.name}"),
+                http=self._http,
+                oauth=oauth,
+                tls=tls,
+                now=now,
+            )
+            for config in configured
+        }
+        self.verifier: CognitoVerifier | None = cognito_verifier(
+            settings, fetch=lambda url: fetch_json(self._http, url), now=now
+        )
+        self.resource_metadata_url = (
+            f"{settings.base_url}/.well-known/oauth-protected-resource" if self.verifier else None
+        )
+        self.answers = Answers(settings, self.pages, resource_metadata=self.resource_metadata_url)
+
+    def install(self, app: FastAPI) -> None:
+        """Put the layers around the app, the outermost last, and the one place where errors are answered."""
+        app.add_middleware(Authentication, settings=self.settings, sessions=self.sessions, verifier=self.verifier)
+        app.add_middleware(PublicAddress, settings=self.settings)
+        app.add_middleware(LingeringClose)
+
+        async def refused(request: Request, error: Exception) -> Response:
+            assert isinstance(error, AuthError)
+            return self.answers.to(error, request.scope)
+
+        async def unanswered(request: Request, error: Exception) -> Response:
+            assert isinstance(error, HTTPException)
+            return self.answers.for_http(error, request.scope)
+
+        async def faulty(request: Request, error: Exception) -> Response:
+            return self.answers.for_fault(request.scope)
+
+        app.add_exception_handler(AuthError, refused)
+        app.add_exception_handler(HTTPException, unanswered)
+        app.add_exception_handler(Exception, faulty)
+
+    def gate(self, app: ASGIApp, *, farewell: Callable[[Scope], bytes | None]) -> Gate:
+        """`app`, answering callers with an identity only, and streaming as long as `farewell` has nothing to say."""
+        return Gate(
+            app,
+            answers=self.answers,
+            sessions=self.sessions,
+            verifier=self.verifier,
+            scopes=self.settings.api_scopes,
+            farewell=farewell,
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Keep providers' metadata and keys fresh while the app serves, and share revocations.
+
+        Nothing here fails the start, and only what was signed out elsewhere is waited for, `SHARE_SECONDS` at most.
+        """
+        keepers = [provider.run for provider in self.providers.values()]
+        if self.verifier:
+            keepers += [keys.run for keys in set(self.verifier.key_sets.values())]
+        tasks = [asyncio.create_task(_once_listening(keeper)) for keeper in keepers]
+        if self.shared:
+            tasks.append(asyncio.create_task(self.shared.run()))
+            await self.shared.settled(SHARE_SECONDS)
+        try:
+            yield
+            if self.shared:
+                await self.shared.settled(SHARE_SECONDS)  # the last sign-outs go out
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._http.aclose()
+
+    def readiness(self) -> tuple[list[str], bool]:
+        """What fails just now, one line each, and whether anybody can come in all the same."""
+        problems = [f"{provider.name}: {provider.problem}" for provider in self.providers.values() if provider.problem]
+        ready = any(provider.ready for provider in self.providers.values())
+        if self.shared and self.shared.problem:
+            problems.append(f"redis: {self.shared.problem}")
+        if self.verifier:
+            key_sets = set(self.verifier.key_sets.values())
+            problems += [f"cognito: {keys.problem}" for keys in key_sets if keys.problem]
+            ready = ready or any(keys.ready for keys in key_sets)
+        return problems, ready
+
+    def protected_resource(self) -> dict[str, Any]:
+        """Protected resource metadata (RFC 9728 section 2)."""
+        assert self.verifier is not None
+        scopes = {"scopes_supported": list(self.settings.api_scopes)} if self.settings.api_scopes else {}
+        return {
+            "resource": f"{self.settings.base_url}/",
+            "authorization_servers": list(self.verifier.key_sets),
+            "bearer_methods_supported": ["header"],
+            **scopes,
+        }
+
+
+def _shared_revocations(settings: Settings, now: Callable[[], float]) -> RedisRevocations | None:
+    url = settings.redis_url.get_secret_value()
+    try:
+        return RedisRevocations(url, name=settings.base_url, now=now) if url else None
+    except ValueError:
+        raise SettingsError(["REDIS_URL is no address such as redis://:password@redis.example.com:6379/0."]) from None
+
+
+async def _once_listening(keeper: Callable[[], Awaitable[None]]) -> None:
+    """The local issuers are this very process: asked before it listens they would count as failing."""
+    await asyncio.sleep(START_SECONDS)
+    await keeper()

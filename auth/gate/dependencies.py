@@ -1,0 +1,88 @@
+"""What guards a route or a router: FastAPI dependencies."""
+
+import base64
+import json
+from typing import Any
+
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from auth.errors import ScopeTooNarrow, TokenAbsent, TokenUnwanted
+from auth.gate.authentication import bearer_token
+from auth.identity import Identity, identity_in, identity_of
+
+
+class JWTAuthorizationCredentials(HTTPAuthorizationCredentials):
+    """A verified Bearer token: `credentials` is the token itself, `header` and `claims` are what it says (RFC 7519)."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    identity: Identity
+
+
+class JWTBearer(HTTPBearer):
+    """`Depends(JWTBearer())` lets in who comes with a verified access token; a session cookie does not count.
+
+    The token was verified when the request came in; asking again, on a route and on its router, costs nothing more.
+
+    Args:
+        scopes: all of them must be in the token's `scope`.
+        auto_error: False lets in who comes without a Bearer token too, with None for credentials.
+    """
+
+    def __init__(self, *, scopes: tuple[str, ...] = (), auto_error: bool = True) -> None:
+        super().__init__(
+            bearerFormat="JWT",
+            scheme_name="CognitoAccessToken",
+            description="An access token of the user pool.",
+            auto_error=auto_error,
+        )
+        self._scopes = scopes
+
+    async def __call__(self, request: HTTPConnection) -> JWTAuthorizationCredentials | None:
+        """Raises AuthError, which the app's handler answers in the terms of RFC 6750."""
+        token = bearer_token(request.scope)
+        if token is None:
+            if self.auto_error:
+                raise TokenAbsent
+            return None
+        identity = require_scopes(identity_of(request), self._scopes)
+        header, claims, _ = token.split(b".")
+        return JWTAuthorizationCredentials(
+            scheme="Bearer", credentials=token.decode(), header=_part(header), claims=_part(claims), identity=identity
+        )
+
+
+def _part(segment: bytes) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(segment + b"=="))
+    return content
+
+
+def require_scopes(identity: Identity, scopes: tuple[str, ...]) -> Identity:
+    """The same identity, if it is a person's session or a token that has all of `scopes`.
+
+    Raises:
+        ScopeTooNarrow.
+    """
+    if identity.session_id is None and scopes and not set(scopes).issubset(identity.scopes):
+        raise ScopeTooNarrow("scope", actual=identity.scopes, expected=scopes)
+    return identity
+
+
+async def require_identity(request: HTTPConnection) -> Identity:
+    """FastAPI dependency: the caller, person or program.
+
+    Raises:
+        AuthError: answered by the app's handler.
+    """
+    return identity_in(request.scope)
+
+
+async def for_people(request: HTTPConnection) -> None:
+    """FastAPI dependency of routes that need the session.
+
+    Raises:
+        TokenUnwanted: a Bearer token decides alone, so that the request has none.
+    """
+    if bearer_token(request.scope) is not None:
+        raise TokenUnwanted

@@ -1,0 +1,173 @@
+"""An issuer's keys, kept fresh: there before the first request, never fetched by a request that can do without."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from auth.errors import KeysUnavailable, UnknownKey
+from auth.web import FetchFailed
+
+# Seconds. A withdrawn key is refused after REFRESH at the latest; a new one is seen at its first use, by `find`.
+REFRESH = 300.0
+USABLE = 24 * 3600.0
+ASKING_PAUSE = 10.0
+LONGEST_PAUSE = 30.0
+
+K = TypeVar("K")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class JWKS(BaseModel):
+    """A JSON Web Key Set (RFC 7517 section 5). Its members are judged one by one, so that none can spoil the rest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    keys: tuple[Any, ...]
+
+
+class JwksCache(Generic[K]):
+    """The key set at one address.
+
+    Args:
+        url: where the set is.
+        fetch: the JSON object at an address; raises `FetchFailed`.
+        parse: `(kid, key)` of one JWK, or None where it is not for us; raises nothing.
+        now: seconds, on a clock that is never set back.
+
+    Attributes:
+        revision: another number after a key has left. What was verified under an earlier one is to be verified anew.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        fetch: Callable[[str], Awaitable[dict[str, Any]]],
+        parse: Callable[[Mapping[str, Any]], tuple[str, K] | None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.url = url
+        self.revision = 0
+        self._fetch = fetch
+        self._parse = parse
+        self._now = now
+        self._keys: Mapping[str, K] = _NOTHING
+        self._usable_until = self._due = self._may_ask = now()
+        self._failures = 0
+        self._fault: str | None = "has not been asked yet"
+        self._flight: asyncio.Task[None] | None = None
+
+    @property
+    def keys(self) -> Mapping[str, K]:
+        """The keys held, by `kid`: none once nothing was heard of them for a day."""
+        return self._keys if self._now() < self._usable_until else _NOTHING
+
+    def get(self, kid: str) -> K | None:
+        """The key of that `kid` if it is held. Touches no network."""
+        return self._keys.get(kid) if self._now() < self._usable_until else None
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.keys)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong, as one line for the operator; None after a fetch that went well."""
+        if self._fault is None:
+            return None
+        left = (self._usable_until - self._now()) / 3600
+        held = f"the keys held serve for another {left:.1f} h" if self.ready else "no keys are held"
+        return f"{self.url} {self._fault}; {held}"
+
+    async def find(self, kid: str) -> K:
+        """The key of that `kid`, asked for where it is not held.
+
+        Raises:
+            UnknownKey: the issuer does not publish it.
+            KeysUnavailable: the issuer cannot be asked, so that nobody can say.
+        """
+        while (key := self.get(kid)) is None:
+            if not await self.ask():
+                if self.problem is not None:
+                    raise KeysUnavailable(self.problem)
+                raise UnknownKey(f"{self.url} holds no such key", actual=kid, expected=sorted(self.keys))
+        return key
+
+    async def load(self) -> Mapping[str, K]:
+        """The keys, asked for where none are held.
+
+        Raises:
+            KeysUnavailable.
+        """
+        if not self.ready:
+            await self.ask()
+        if not self.ready:
+            raise KeysUnavailable(self.problem or "")
+        return self.keys
+
+    async def ask(self) -> bool:
+        """Fetch for the sake of a request, and say whether there is something new to look at.
+
+        A fetch that is under way is waited for. None is begun, and the answer is False, within 10 seconds of the last
+        that a request caused, or while the pause after a failure lasts: so no flood of requests becomes one of fetches.
+        """
+        if not self._is_fetching:
+            now = self._now()
+            if now < self._may_ask or (self._failures and now < self._due):
+                return False
+            self._may_ask = now + ASKING_PAUSE
+        await self._refreshed()
+        return True
+
+    async def run(self) -> None:
+        """Load the keys, then keep them fresh until cancelled."""
+        while True:
+            await self.refresh_when_due()
+            # A fetch that a request caused may have failed and be due again sooner: hence no longer sleep than this.
+            await asyncio.sleep(min(max(self._due - self._now(), 0), LONGEST_PAUSE))
+
+    async def refresh_when_due(self) -> None:
+        """One step of `run`: fetch if the keys age, or if the pause after a failure is over."""
+        if self._now() >= self._due:
+            await self._refreshed()
+
+    @property
+    def _is_fetching(self) -> bool:
+        return self._flight is not None and not self._flight.done()
+
+    async def _refreshed(self) -> None:
+        if self._flight is None or self._flight.done():
+            self._flight = asyncio.create_task(self._refresh())
+        await asyncio.shield(self._flight)  # whoever stops waiting takes the fetch from nobody else
+
+    async def _refresh(self) -> None:
+        before = self._keys
+        try:
+            self._keys = await self._fetched()
+        except Exception as error:  # whatever it is, those who wait and the loop go on
+            self._failures += 1
+            self._due = self._now() + min(2.0 ** (self._failures - 1), LONGEST_PAUSE)
+            self._fault = str(error) if isinstance(error, FetchFailed) else f"cannot be used: {error!r}"
+            self._keys = self.keys
+        else:
+            self._failures = 0
+            self._due = self._now() + REFRESH
+            self._usable_until = self._now() + USABLE
+            self._fault = None
+        if any(self._keys.get(kid) != key for kid, key in before.items()):
+            self.revision += 1
+
+    async def _fetched(self) -> Mapping[str, K]:
+        try:
+            members = JWKS.model_validate(await self._fetch(self.url)).keys
+        except ValidationError as error:
+            raise FetchFailed("is not a key set") from error
+        parsed = [self._parse(member) for member in members if isinstance(member, Mapping)]
+        keys = dict(found for found in parsed if found is not None)
+        if not keys:
+            raise FetchFailed("holds no usable key")
+        return MappingProxyType(keys)

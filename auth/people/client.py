@@ -1,0 +1,87 @@
+"""Authlib's client of one provider, with what it leaves out."""
+
+import base64
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote_plus
+
+import httpx2
+from authlib.integrations.starlette_client import OAuth, StarletteOAuth2App
+
+from auth.people.discovery import Metadata, metadata_url
+from auth.settings import ProviderSettings
+from auth.web import DIRECT
+
+SCOPE = "openid email profile"
+ANSWER_BYTES = 4 * 1024 * 1024
+
+
+def oauth_client(oauth: OAuth, config: ProviderSettings, *, tls: ssl.SSLContext) -> StarletteOAuth2App:
+    """A client that sends PKCE (S256), reads answers of `ANSWER_BYTES` at most, and learns the endpoints by `tell`."""
+    client: StarletteOAuth2App = oauth.register(
+        config.name,
+        client_id=config.client_id,
+        client_secret=config.client_secret.get_secret_value(),
+        server_metadata_url=metadata_url(config.issuer),
+        client_kwargs={
+            "scope": SCOPE,
+            "code_challenge_method": "S256",
+            "timeout": 10.0,
+            "event_hooks": {"response": [_bound]},
+            "verify": tls,
+            "mounts": DIRECT,
+        },
+        client_auth_methods=[("client_secret_basic", _encoded_basic)],
+        compliance_fix=lambda session: session.register_compliance_hook("access_token_response", _refuse_unsaid),
+    )
+    return client
+
+
+def tell(client: StarletteOAuth2App, metadata: Metadata, *, now: float) -> None:
+    """Give the client its provider's metadata, in place of what it would fetch by itself."""
+    basic = "client_secret_basic" in metadata.token_endpoint_auth_methods_supported
+    client.client_kwargs["token_endpoint_auth_method"] = "client_secret_basic" if basic else "client_secret_post"
+    client.server_metadata = {
+        "authorization_endpoint": metadata.authorization_endpoint,
+        "token_endpoint": metadata.token_endpoint,
+        "userinfo_endpoint": metadata.userinfo_endpoint,
+        "_loaded_at": now,
+    }
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """The body of an answer, as far as `ANSWER_BYTES`."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in self._stream:
+            read += len(chunk)
+            if read > ANSWER_BYTES:
+                raise ValueError(f"the answer is larger than {ANSWER_BYTES} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _Bounded(response.stream)
+
+
+def _refuse_unsaid(response: httpx2.Response) -> httpx2.Response:
+    """A token response is one with status 200; others may only say an error (RFC 6749 section 5)."""
+    if response.status_code != httpx2.codes.OK and b'"error"' not in response.content:
+        response.raise_for_status()
+    return response
+
+
+def _encoded_basic(client: Any, method: str, uri: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
+    """HTTP Basic with both parts form-encoded (RFC 6749 section 2.3.1), which Authlib leaves out."""
+    text = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = f"Basic {base64.b64encode(text.encode()).decode()}"
+    return uri, headers, body

@@ -1,0 +1,8 @@
+"""Programs: AWS Cognito access tokens as Bearer credentials (RFC 6750)."""
+
+from auth.programs.verifier import CognitoVerifier, cognito_verifier
+
+__all__ = [
+    "CognitoVerifier",
+    "cognito_verifier",
+]

@@ -1,0 +1,99 @@
+"""The routes that programs call, and those that watch over the app."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import fastapi_offline
+from fastapi import APIRouter, Depends, FastAPI, Security
+from fastapi.openapi.docs import get_swagger_ui_html
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from auth.assembly import Auth
+from auth.gate import JWTBearer, require_identity
+from auth.identity import Identity
+
+SWAGGER_FILES = Path(fastapi_offline.__file__).parent / "static"
+
+
+class Refusal(BaseModel):
+    """What is wrong, in words and as a code."""
+
+    detail: str
+    error: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "The Authorization header is malformed"},
+    401: {"model": Refusal, "description": "No credentials, or credentials that are not valid"},
+    403: {"model": Refusal, "description": "The token lacks a scope"},
+    503: {"model": Refusal, "description": "The issuer's keys cannot be fetched just now"},
+}
+
+
+def api_routes(auth: Auth) -> APIRouter:
+    """`/user/me` and `/secure`."""
+    bearer = JWTBearer(scopes=auth.settings.api_scopes)
+    shown = JWTBearer(auto_error=False)  # shows the scheme in OpenAPI; a session does as well
+    router = APIRouter(responses=REFUSALS)
+    user = APIRouter(prefix="/user", tags=["user"], dependencies=[Security(shown)])
+
+    @user.get("/me", summary="Who am I?")
+    async def me(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
+        return identity
+
+    @router.get("/secure", summary="True for a Bearer token that has the scopes", dependencies=[Security(bearer)])
+    async def secure() -> bool:
+        return True
+
+    router.include_router(user)
+    return router
+
+
+def health_routes(auth: Auth) -> APIRouter:
+    """`/healthz`, `/readyz` and the protected resource metadata."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def ready() -> Response:
+        problems, able = auth.readiness()
+        body = {"status": "ready" if able else "not ready", "problems": problems}
+        return JSONResponse(body, 200 if able else 503, {"Cache-Control": "no-store"})
+
+    if auth.resource_metadata_url:
+
+        @router.get("/.well-known/oauth-protected-resource")
+        async def protected_resource() -> dict[str, Any]:
+            """RFC 9728 section 2."""
+            return auth.protected_resource()
+
+    return router
+
+
+def docs_routes(auth: Auth, app: FastAPI) -> APIRouter:
+    """`/docs` and `/openapi.json`, for callers with an identity; nothing is loaded from elsewhere."""
+    router = APIRouter(include_in_schema=False)
+    prefix = urlsplit(auth.settings.base_url).path
+    app.mount("/docs/assets", StaticFiles(directory=SWAGGER_FILES))
+
+    @router.get("/docs", dependencies=[Depends(require_identity)])
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url=f"{prefix}/openapi.json",
+            title=f"{app.title} · API",
+            swagger_js_url=f"{prefix}/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url=f"{prefix}/docs/assets/swagger-ui.css",
+            swagger_favicon_url=f"{prefix}/favicon.ico",
+        )
+
+    @router.get("/openapi.json", dependencies=[Depends(require_identity)])
+    async def openapi() -> JSONResponse:
+        return JSONResponse({**app.openapi(), "servers": [{"url": auth.settings.base_url}]})
+
+    return router

@@ -1,0 +1,17 @@
+"""Sessions: the signed cookie, how long a session lives, and sessions ended early."""
+
+from auth.sessions.cookie import SessionCookie, cookie_name, session_signer, shaped
+from auth.sessions.redis import RedisRevocations
+from auth.sessions.revocations import MemoryRevocations, Revocations
+from auth.sessions.session import Sessions
+
+__all__ = [
+    "MemoryRevocations",
+    "RedisRevocations",
+    "Revocations",
+    "SessionCookie",
+    "Sessions",
+    "cookie_name",
+    "session_signer",
+    "shaped",
+]

@@ -1,0 +1,128 @@
+"""The cookie: Starlette's signed session cookie, its name, and the keys that seal it."""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from itsdangerous import BadSignature, TimestampSigner
+from msgspec import convert, msgpack
+from msgspec.json import decode, encode
+from starlette.middleware.sessions import Session, SessionMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from auth.settings import Settings
+
+KNOWN_COOKIES = 512
+KNOWN_SECONDS = 60.0
+
+Shape = TypeVar("Shape")
+
+
+class _Signer(TimestampSigner):
+    """Takes only what is a JSON object inside: Starlette itself would fail on an authentic cookie of another shape."""
+
+    def unsign(self, *args: Any, **kwargs: Any) -> Any:
+        value = super().unsign(*args, **kwargs)
+        try:
+            content = json.loads(base64.b64decode(value))
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise BadSignature("the cookie holds no JSON object")
+        return value
+
+
+def shaped(stored: object, kind: type[Shape]) -> Shape | None:
+    """What the cookie holds, None where it is of another shape: it may be authentic and of another version.
+
+    By way of JSON: to Python a lone surrogate is text and NaN is a number, and to nothing else.
+    """
+    try:
+        return decode(encode(convert(stored, kind)), type=kind)
+    except (ValueError, RecursionError):
+        return None
+
+
+def cookie_name(settings: Settings) -> str:
+    """`__Host-` on https (RFC 6265bis section 4.1.3.2); apart for each app of one host, which share their cookies."""
+    url = urlsplit(settings.base_url)
+    place = url.path.strip("/").replace("/", "-") if settings.is_https else str(url.port or 80)
+    return ("__Host-session" if settings.is_https else "session") + (f"-{place}" if place else "")
+
+
+class SessionCookie(SessionMiddleware):
+    """Starlette's session middleware with this app's cookie: several keys, of which the newest signs.
+
+    A browser sends the same cookie many times: one that was opened within `KNOWN_SECONDS` is not opened again.
+
+    Args:
+        now: seconds, monotonic.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(
+            self._opened,
+            secret_key="",
+            session_cookie=cookie_name(settings),
+            max_age=int(settings.session_hours * 3600),
+            same_site=settings.cookie_samesite,
+            https_only=settings.is_https,
+            partitioned=settings.cookie_samesite == "none",
+        )
+        self.signer = session_signer(settings)
+        self._behind = app
+        self._now = now
+        self._known: dict[tuple[bytes, ...], tuple[float, bytes]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        until, content = self._known.get(_cookies(scope), (0.0, b""))
+        if self._now() >= until:
+            await super().__call__(scope, receive, send)
+            return
+        scope["session"] = session = Session(msgpack.decode(content))
+
+        async def send_changed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if session.modified:
+                    await self._sealed(scope, receive, send, message)
+                    return
+                message["headers"] = [*message["headers"], (b"vary", b"Cookie")]
+            await send(message)
+
+        await self._behind(scope, receive, send_changed)
+
+    async def _opened(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["session"]:
+            scope["session"].mark_accessed()  # whoever answers may look at it: Vary
+            with suppress(ValueError, OverflowError):  # it holds what none of ours does
+                content = msgpack.encode(scope["session"])
+                while len(self._known) >= KNOWN_COOKIES:
+                    del self._known[next(iter(self._known))]
+                self._known[_cookies(scope)] = (self._now() + KNOWN_SECONDS, content)
+        await self._behind(scope, receive, send)
+
+    async def _sealed(self, scope: Scope, receive: Receive, send: Send, start: Message) -> None:
+        """Starlette's own middleware seals what stands in the scope when an answer starts."""
+        changed = scope["session"]
+
+        async def starting(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["session"] = changed
+            await send(start)
+
+        starlette = copy(self)
+        starlette.app = starting
+        await super(SessionCookie, starlette).__call__(scope, receive, send)
+
+
+def _cookies(scope: Scope) -> tuple[bytes, ...]:
+    return tuple([value for name, value in scope["headers"] if name == b"cookie"])
+
+
+def session_signer(settings: Settings) -> TimestampSigner:
+    return _Signer(settings.signing_keys, salt="session-cookie", digest_method=hashlib.sha256)

@@ -1,0 +1,241 @@
+"""The session: what the cookie holds of it under `person`, and how long it lives."""
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, to_builtins
+from msgspec.structs import replace
+
+from auth.errors import AuthError, SessionExpired, SessionIdle, SessionRevoked, SessionUnchecked
+from auth.identity import Identity
+from auth.sessions.cookie import KNOWN_COOKIES, shaped
+from auth.sessions.revocations import Revocations
+from auth.settings import ProviderSettings, Settings
+
+PERSON_BYTES = 670
+"""JSON bytes of a session: with base64 and the signature under 1024."""
+JOINERS = "\u200c\u200d"
+"""Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
+
+
+class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A session as the cookie holds it. Times are epoch seconds."""
+
+    id: Annotated[str, Meta(min_length=16)]
+    provider: str
+    config: str
+    subject: Annotated[str, Meta(min_length=1)]
+    sid: str | None = None
+    name: str | None = None
+    email: str | None = None
+    picture: str | None = None
+    begun: float
+    seen: float
+
+
+class _Held(Struct, frozen=True, kw_only=True):
+    """What a cookie holds, and what follows from it: who this is, and all that a sign-out may have named."""
+
+    person: Person
+    identity: Identity
+    keys: tuple[str, ...]
+
+
+class Sessions:
+    """Begins, reads and ends sessions. `now` is wall-clock time in epoch seconds, for it must outlive a restart."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Mapping[str, ProviderSettings],
+        revocations: Revocations,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._providers = providers
+        self._revocations = revocations
+        self._now = now
+        self._pictures = settings.profile_pictures
+        self._lifetime = settings.session_hours * 3600
+        self._idle = settings.session_idle_minutes * 60
+        self._refresh = min(60.0, self._idle / 10)
+        self._seen: dict[str, float] = {}
+        self._known = lru_cache(maxsize=KNOWN_COOKIES)(self._meaning)  # a browser sends the same cookie many times
+        self._swept = now()
+        self._configs = {name: _fingerprint(settings, provider) for name, provider in providers.items()}
+
+    def begin(self, session: dict[str, Any], provider: str, claims: Mapping[str, Any]) -> Identity:
+        """Put a new session into the cookie in place of any other; begun sign-ins stay.
+
+        Args:
+            claims: verified; `sub` is a non-empty string. What does not fit into the cookie is left out: the picture,
+                then the end of the name, then the e-mail address, never any of the subject.
+        """
+        self.end(session)
+        now = round(self._now(), 3)
+        text = {key: _text(claims.get(key)) for key in ("name", "email", "picture")}
+        if not self._pictures or not (text["picture"] or "").startswith("https://"):
+            text["picture"] = None
+        sid = claims.get("sid")
+        person = Person(
+            id=secrets.token_urlsafe(16),
+            provider=provider,
+            config=self._configs[provider],
+            subject=claims["sub"],
+            sid=_short_hash(sid) if isinstance(sid, str) else None,
+            begun=now,
+            seen=now,
+            **text,
+        )
+        shortened: list[dict[str, str | None]] = [
+            {"name": (person.name or "")[:length] or None} for length in (60, 30, 12)
+        ]
+        leave_out: list[dict[str, str | None]] = [{"picture": None}, *shortened, {"email": None}]
+        for lacking in leave_out:
+            if len(json.dumps(to_builtins(person))) <= PERSON_BYTES:
+                break
+            person = replace(person, **lacking)
+        session["person"] = to_builtins(person)
+        self._seen[person.id] = now
+        return self._identity(person)
+
+    def read(self, session: dict[str, Any]) -> Identity | None:
+        """The identity of this cookie's session, or None where it holds none. Counts as a sign of life.
+
+        Raises:
+            SessionRevoked, SessionExpired, SessionIdle: there was a session and it has ended.
+        """
+        held = self._held(session)
+        if held is None:
+            return None
+        now, person = self._now(), held.person
+        self._check(held, now)
+        self._seen[person.id] = now
+        if now - person.seen > self._refresh:
+            session["person"] = to_builtins(replace(person, seen=round(now, 3)))
+        if now - self._swept > self._idle:
+            self._swept = now
+            self._seen = {key: at for key, at in self._seen.items() if now - at <= self._idle}
+        return held.identity
+
+    def stands(self, session: dict[str, Any]) -> bool:
+        """Whether the session that was read from this cookie still stands. To ask is no sign of life."""
+        try:
+            held = self._held(session)
+            if held is not None:
+                self._check(held, self._now())
+        except AuthError:
+            return False
+        return held is not None
+
+    def _check(self, held: _Held, now: float) -> None:
+        person = held.person
+        if person.config != self._configs[person.provider]:
+            raise SessionExpired("the provider or who may enter was configured anew")
+        if self._revocations.is_revoked(held.keys, begun=person.begun):
+            raise SessionRevoked("signed out")
+        if not person.begun <= now + 60 or now >= held.identity.expires_at:
+            raise SessionExpired(f"begun {now - person.begun:.0f} s ago")
+        seen = max(person.seen, self._seen.get(person.id, 0.0))
+        if now - seen > self._idle:
+            raise SessionIdle(f"idle for {now - seen:.0f} s")
+
+    def end(self, session: dict[str, Any], *, everywhere: bool = False) -> Person | None:
+        """End this cookie's session for good, or all of this person's, and take it out of the cookie.
+
+        Returns:
+            The session that was ended, None where there was none.
+        """
+        held = None
+        with suppress(SessionExpired):
+            held = self._held(session)
+        session.pop("person", None)
+        if held is None:
+            return None
+        begun = held.person.begun
+        with suppress(SessionUnchecked):
+            if self._revocations.is_revoked(held.keys, begun=begun):
+                return None  # whoever copied this cookie before it was signed out ends nothing with it
+        # The clock may have been set back since this session began.
+        now = max(self._now(), begun)
+        key = held.identity.identity if everywhere else held.person.id
+        self._revocations.revoke(key, at=now, until=now + self._lifetime)
+        return held.person
+
+    def end_at_provider(self, issuer: str, *, subject: str | None, sid: str | None) -> None:
+        """End what the provider says is over: the session `sid`, or without one every session of `subject`.
+
+        With both, the sessions of `subject` that came without a `sid` end too, for one of them may be meant.
+        """
+        person = f"{issuer}#{subject}"
+        keys = {person} if sid is None else {_sid_key(issuer, _short_hash(sid)), _no_sid_key(person)}
+        for key in keys:
+            self._revocations.revoke(key, until=self._now() + self._lifetime)
+
+    def _held(self, session: dict[str, Any]) -> _Held | None:
+        """The session in a cookie, None where there is none.
+
+        Raises:
+            SessionExpired: its provider is configured no more.
+        """
+        stored = session.get("person")
+        try:
+            return self._known(*stored.items()) if isinstance(stored, dict) else None
+        except TypeError:  # a member that cannot be hashed is none of a session's
+            return None
+
+    def _meaning(self, *members: tuple[str, Any]) -> _Held | None:
+        person = shaped(dict(members), Person)
+        if person is None:
+            return None
+        if person.provider not in self._providers:
+            raise SessionExpired("the provider is configured no more")
+        identity = self._identity(person)
+        third = _sid_key(identity.issuer, person.sid) if person.sid else _no_sid_key(identity.identity)
+        return _Held(person=person, identity=identity, keys=(person.id, identity.identity, third))
+
+    def _identity(self, person: Person) -> Identity:
+        return Identity(
+            username=person.subject,
+            name=person.name,
+            email=person.email,
+            picture=person.picture,
+            issuer=self._providers[person.provider].issuer,
+            subject=person.subject,
+            kind="person",
+            expires_at=int(person.begun + self._lifetime),
+            session_id=person.id,
+        )
+
+
+def _sid_key(issuer: str, short_hash: str) -> str:
+    return f"sid {issuer} {short_hash}"
+
+
+def _no_sid_key(person: str) -> str:
+    return f"no sid {person}"
+
+
+def _fingerprint(settings: Settings, provider: ProviderSettings) -> str:
+    """Changes when a session under this provider must be proved anew: another issuer or client, others let in."""
+    parts = (provider.issuer, provider.client_id, sorted(settings.allowed_emails), sorted(settings.allowed_domains))
+    return _short_hash(json.dumps(parts))
+
+
+def _short_hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:9]).decode()
+
+
+def _text(value: object) -> str | None:
+    """A claim as text to show: one line, without control characters, None when there is nothing to show."""
+    if not isinstance(value, str):
+        return None
+    shown = "".join(c if c.isprintable() or c in JOINERS else " " for c in value[:1024])
+    return " ".join(shown.split()) or None

@@ -1,0 +1,35 @@
+"""The plain pages (errors, leaving, the local provider): one look, no script needed, nothing from another host."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from auth.settings import Settings
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Pages:
+    """Renders `auth/templates`; every value is escaped. Templates see `app_title`, `base` (the path prefix, no slash
+    at its end) and what the caller passes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._jinja = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._jinja.globals.update(app_title=settings.app_title, base=urlsplit(settings.base_url).path)
+
+    def response(
+        self, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+    ) -> HTMLResponse:
+        """The page as an answer that no cache keeps and that runs and loads nothing from another host."""
+        body = self._jinja.get_template(template).render(context)
+        return HTMLResponse(body, status, {"Cache-Control": "no-store"} | dict(headers or {}))

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auth.errors import EmailUnverified, NotAllowed
+from auth.people.admission import admit
+from auth.routes.login import safe_next
+from auth.settings import GOOGLE_ISSUER, Settings
+from tests.support.asgi import ACME, sound_settings
+
+ADA = {"sub": "ada-1", "email": "ada@example.com", "email_verified": True, "iss": ACME.issuer}
+GOOGLE_ADA = ADA | {"iss": GOOGLE_ISSUER, "hd": "example.com"}
+EMAILS: dict[str, Any] = {"allowed_emails": "bob@example.org, ada@example.com"}
+DOMAINS: dict[str, Any] = {"allowed_domains": "example.org,example.com"}
+EITHER = EMAILS | {"allowed_domains": "other.example"}
+
+
+def settled(lists: dict[str, Any]) -> Settings:
+    return sound_settings(**lists)
+
+
+IN = {
+    "no-lists": ({}, "acme", {}),
+    "no-lists-no-email": ({}, "acme", {"email": None}),
+    "no-lists-unverified": ({}, "acme", {"email_verified": False}),
+    "email": (EMAILS, "acme", {}),
+    "email-in-capitals": (EMAILS, "acme", {"email": "Ada@EXAMPLE.com"}),
+    "verified-as-text": (EMAILS, "acme", {"email_verified": "true"}),
+    "email-though-domain-is-not": (EITHER, "acme", {}),
+    "domain": (DOMAINS, "acme", {}),
+    "domain-in-capitals": (DOMAINS, "acme", {"email": "ada@Example.COM"}),
+    "domain-though-email-is-not": (DOMAINS | {"allowed_emails": "bob@x.example"}, "acme", {}),
+    "domain-another-provider-needs-no-hd": (DOMAINS, "acme", {"hd": "else.example"}),
+    "google-domain": (DOMAINS, "google", {"hd": "example.com"}),
+    "google-domain-hd-in-capitals": (DOMAINS, "google", {"hd": "EXAMPLE.com"}),
+    "google-email-needs-no-hd": (EMAILS, "google", {}),
+    "google-email-with-another-hd": (EMAILS, "google", {"hd": "else.example"}),
+    "google-gmail": ({"allowed_domains": "gmail.com"}, "google", {"email": "ada@gmail.com"}),
+    "google-googlemail": ({"allowed_domains": "googlemail.com"}, "google", {"email": "ada@googlemail.com"}),
+}
+
+
+def claims_of(provider: str, change: dict[str, Any]) -> dict[str, Any]:
+    issuer = GOOGLE_ISSUER if provider == "google" else ACME.issuer
+    return {name: value for name, value in (ADA | {"iss": issuer} | change).items() if value is not ...}
+
+
+@pytest.mark.parametrize(("lists", "provider", "change"), IN.values(), ids=IN)
+def test_who_is_listed_may_enter(lists: dict[str, Any], provider: str, change: dict[str, Any]) -> None:
+    admit(settled(lists), provider, claims_of(provider, change))
+
+
+OUT = {
+    "email-other": (EMAILS, "acme", {"email": "eve@example.com"}),
+    "email-missing": (EMAILS, "acme", {"email": ...}),
+    "email-none": (DOMAINS, "acme", {"email": None}),
+    "email-empty": (DOMAINS, "acme", {"email": ""}),
+    "email-a-list": (EMAILS, "acme", {"email": ["ada@example.com"]}),
+    "email-an-object": (EMAILS, "acme", {"email": {"value": "ada@example.com"}}),
+    "email-without-at": (DOMAINS, "acme", {"email": "example.com"}),
+    "email-two-at": (DOMAINS, "acme", {"email": "ada@evil.example@example.com"}),
+    "email-quoted-at": (DOMAINS, "acme", {"email": '"ada@example.com"@evil.example'}),
+    "email-newline": (DOMAINS, "acme", {"email": "eve@evil.example\n@example.com"}),
+    "email-without-name": (DOMAINS, "acme", {"email": "@example.com"}),
+    "email-space-in-the-name": (DOMAINS, "acme", {"email": "eve evil@example.com"}),
+    "email-nul-in-the-name": (DOMAINS, "acme", {"email": "e\0ve@example.com"}),
+    "email-bidi-in-the-name": (DOMAINS, "acme", {"email": "e\u202eve@example.com"}),
+    "email-newline-in-the-name": (DOMAINS, "acme", {"email": "eve\n@example.com"}),
+    "email-newline-at-the-end": (EMAILS, "acme", {"email": "ada@example.com\n"}),
+    "email-space-at-the-end": (EMAILS, "acme", {"email": "ada@example.com "}),
+    "email-nul": (EMAILS, "acme", {"email": "ada@example.com\0"}),
+    "email-zero-width": (EMAILS, "acme", {"email": "ada@example.com\u200b"}),
+    "email-kelvin-sign": ({"allowed_emails": "kate@example.com"}, "acme", {"email": "\u212aate@example.com"}),
+    "domain-kelvin-sign": ({"allowed_domains": "books.example"}, "acme", {"email": "ada@boo\u212as.example"}),
+    "email-cyrillic": (EMAILS, "acme", {"email": "\u0430da@example.com"}),
+    "domain-other": (DOMAINS, "acme", {"email": "ada@evil.example"}),
+    "subdomain": (DOMAINS, "acme", {"email": "ada@mail.example.com"}),
+    "domain-above": (DOMAINS, "acme", {"email": "ada@com"}),
+    "domain-longer": (DOMAINS, "acme", {"email": "ada@notexample.com"}),
+    "domain-as-a-start": (DOMAINS, "acme", {"email": "ada@example.com.evil.example"}),
+    "domain-dot-at-the-end": (DOMAINS, "acme", {"email": "ada@example.com."}),
+    "domain-as-the-name": (DOMAINS, "acme", {"email": "example.com@evil.example"}),
+    "email-list-is-no-domain-list": (EMAILS, "acme", {"email": "eve@example.org"}),
+    "google-domain-without-hd": (DOMAINS, "google", {}),
+    "google-domain-without-iss": (DOMAINS, "google", {"iss": ...}),
+    "google-domain-hd-empty": (DOMAINS, "google", {"hd": ""}),
+    "google-domain-hd-none": (DOMAINS, "google", {"hd": None}),
+    "google-domain-other-hd": (DOMAINS, "google", {"hd": "example.org"}),
+    "google-domain-hd-a-list": (DOMAINS, "google", {"hd": ["example.com"]}),
+    "google-domain-hd-above": (DOMAINS, "google", {"email": "ada@example.com", "hd": "com"}),
+    "google-under-another-name": (DOMAINS, "corp", {"iss": GOOGLE_ISSUER}),
+}
+
+
+@pytest.mark.parametrize(("lists", "provider", "change"), OUT.values(), ids=OUT)
+def test_who_is_not_listed_may_not_enter(lists: dict[str, Any], provider: str, change: dict[str, Any]) -> None:
+    with pytest.raises(NotAllowed) as refused:
+        admit(settled(lists), provider, claims_of(provider, change))
+    assert not isinstance(refused.value, EmailUnverified)
+
+
+@pytest.mark.parametrize(
+    "verified", [False, None, ..., "false", "True", "TRUE", "yes", "1", 1, 1.0, "", [], [True], {}], ids=repr
+)
+@pytest.mark.parametrize("lists", [EMAILS, DOMAINS], ids=["emails", "domains"])
+@pytest.mark.parametrize("provider", ["acme", "google"])
+def test_an_address_counts_only_when_the_provider_says_that_it_is_verified(provider, lists, verified: object) -> None:
+    with pytest.raises(EmailUnverified):
+        admit(settled(lists), provider, claims_of(provider, {"email_verified": verified, "hd": "example.com"}))
+
+
+def test_who_is_not_listed_does_not_learn_that_the_address_is_unverified() -> None:
+    with pytest.raises(NotAllowed) as refused:
+        admit(settled(EMAILS), "acme", ADA | {"email": "eve@example.com", "email_verified": False})
+    assert type(refused.value) is NotAllowed
+
+
+# -- where a sign-in comes back to ------------------------------------------------------------------------------------
+
+GOOD_NEXT = {
+    "/gradio": "/gradio",
+    "/gradio/": "/gradio/",
+    "/gradio/?deep_link=a1b2": "/gradio/?deep_link=a1b2",
+    "/gradio/?x=1&y=a%20b&z=%2F%5C": "/gradio/?x=1&y=a%20b&z=%2F%5C",
+    "/gradio/?next=https://example.com/": "/gradio/?next=https://example.com/",
+    "/gradio/page-2_a~b.c": "/gradio/page-2_a~b.c",
+    "/gradio/caf%C3%A9": "/gradio/caf%C3%A9",
+    "/gradio/a%20b": "/gradio/a%20b",
+    "/gradio/a:b@c;d=e,f!g'(h)*+$&": "/gradio/a:b@c;d=e,f!g'(h)*+$&",
+    "/user/me": "/user/me",
+    "/docs": "/docs",
+    "/authors": "/authors",
+    "/login-demos": "/login-demos",
+    "/gradio/login": "/gradio/login",
+    "/gradio/...": "/gradio/...",
+    "/gradio/?": "/gradio/?",
+    "/" + "x" * 1023: "/" + "x" * 1023,
+}
+
+
+@pytest.mark.parametrize(("given", "kept"), GOOD_NEXT.items())
+def test_an_address_of_this_app_is_come_back_to(given: str, kept: str) -> None:
+    assert safe_next(given) == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("/app/gradio/?x=1", "/gradio/?x=1"),
+        ("/gradio/?x=1", "/gradio/?x=1"),
+        ("/apple/", "/apple/"),
+        ("/app/app/x", "/app/x"),
+        ("/app/", ""),
+        ("/app/login", ""),
+        ("/app//evil.example", ""),
+        ("/app/../x", ""),
+    ],
+)
+def test_under_a_prefix_an_address_is_the_same_with_and_without_it(given: str, kept: str) -> None:
+    assert safe_next(given, "/app") == kept
+
+
+NO_PLACE = ["/", "/login", "/login/x", "/auth", "/auth/acme?x", "/logout", "/login-demo/", "/" + "x" * 1024, "", None]
+
+
+@pytest.mark.parametrize("given", NO_PLACE)
+def test_a_step_of_signing_in_or_out_is_no_place_to_come_back_to(given: str | None) -> None:
+    assert safe_next(given) == ""

@@ -1,0 +1,175 @@
+"""What the unit tests share: a clock that is set by hand, sound settings, and one way to ask an ASGI app."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from jwt.algorithms import RSAAlgorithm
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from auth.sessions.cookie import cookie_name, session_signer
+from auth.settings import ProviderSettings, Settings
+
+NOW = 1_800_000_000.0
+KEY = "kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"
+OLDER_KEY = "T3bYw8KxN5dMq7ZpVr2JhF6uEs9LgC4a"
+ACME = ProviderSettings(
+    name="acme",
+    issuer="https://id.acme.example",
+    client_id="the-app",
+    client_secret=SecretStr("hush-provider-secret"),
+    label="Acme",
+)
+
+
+class Clock:
+    """Epoch seconds that pass when a test says so."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def sound_settings(**changes: Any) -> Settings:
+    """Settings of an app on this machine that people enter through `acme`; nothing is read from a file."""
+    chosen = {"host": "127.0.0.1", "port": 8000, "public_url": "", "secret_key": KEY, "providers": (ACME,)} | changes
+    return Settings(_env_file=None, **chosen)
+
+
+def signed_cookie(settings: Settings, content: object) -> str:
+    """A `Cookie` header that the app itself could have made, whatever is in it."""
+    value = session_signer(settings).sign(b64encode(json.dumps(content).encode()))
+    return f"{cookie_name(settings)}={value.decode()}"
+
+
+def http_scope(
+    path: str = "/",
+    *,
+    method: str = "GET",
+    query: str = "",
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    **changes: Any,
+) -> Scope:
+    """A request as uvicorn hands it over; header names in any case, a name may come twice."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
+        "state": {},
+        **changes,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int
+    headers: Headers
+    body: bytes
+    body_was_read: bool
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+async def ask(app: ASGIApp, scope: Scope, body: bytes = b"") -> Answer:
+    """One whole exchange with an app."""
+    sent: list[Message] = []
+    reads = 0
+
+    async def receive() -> Message:
+        nonlocal reads
+        reads += 1
+        return {"type": "http.request", "body": body, "more_body": False} if reads == 1 else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start, *pieces = sent
+    assert start["type"] == "http.response.start", sent
+    assert not pieces[-1].get("more_body"), "the answer was not finished"
+    return Answer(
+        status=start["status"],
+        headers=Headers(raw=start["headers"]),
+        body=b"".join(piece["body"] for piece in pieces),
+        body_was_read=reads > 0,
+    )
+
+
+class Recorder:
+    """An app that answers "inside" and keeps the scope of each exchange."""
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        self.scopes: list[Scope] = []
+        self._headers = {"content-length": "6"} if headers is None else headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        if scope["type"] == "http":
+            raw = [(name.encode(), value.encode()) for name, value in self._headers.items()]
+            await send({"type": "http.response.start", "status": 200, "headers": raw})
+            await send({"type": "http.response.body", "body": b"inside"})
+
+    @property
+    def scope(self) -> Scope:
+        """That of the only exchange there was."""
+        (scope,) = self.scopes
+        return scope
+
+
+# -- programs ---------------------------------------------------------------------------------------------------------
+
+POOL = {"cognito_issuer": "https://cognito.example/pool", "cognito_client_ids": ("one-client",)}
+
+
+@cache
+def rsa_key(kid: str) -> RSAPrivateKey:
+    return generate_private_key(65537, 2048)
+
+
+def access_token(*, kid: str = "k1", signed_with: str | None = None, **changes: Any) -> str:
+    """An access token of `POOL`'s issuer, good for an hour from `NOW`, but for what is changed."""
+    claims = {
+        "iss": POOL["cognito_issuer"],
+        "token_use": "access",
+        "client_id": "one-client",
+        "sub": "program-1",
+        "iat": int(NOW),
+        "exp": int(NOW) + 3600,
+        **changes,
+    }
+    return jwt.encode(claims, rsa_key(signed_with or kid), algorithm="RS256", headers={"kid": kid})
+
+
+async def fetch_keys(url: str) -> dict[str, Any]:
+    """What the issuer's key set address answers."""
+    return {
+        "keys": [
+            RSAAlgorithm.to_jwk(rsa_key("k1").public_key(), as_dict=True) | {"kid": "k1", "use": "sig", "alg": "RS256"}
+        ]
+    }

@@ -1,0 +1,11 @@
+"""Runs the process: the server, how it stops, and its log."""
+
+from ui.serving.log import log_config
+from ui.serving.server import serve
+from ui.serving.stopping import Stopping
+
+__all__ = [
+    "Stopping",
+    "log_config",
+    "serve",
+]

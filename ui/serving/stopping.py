@@ -1,0 +1,55 @@
+"""A stop that lets running events finish for a while, and tells those that it has to cut short."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+
+from gradio.server_messages import LogMessage, UnexpectedErrorMessage
+from starlette.types import Scope
+
+from auth.gate import CHECK_SECONDS
+
+WORDS = "The app is being restarted. Please try again in a moment."
+STOPPED = "Server stopped unexpectedly."
+"""What gradio_client knows a stop by (`gradio_client.utils.ServerMessage.server_stopped`)."""
+LAST_WORDS = "".join(
+    f"data: {json.dumps(message)}\n\n"
+    for message in (
+        LogMessage(log=WORDS, level="warning", title="Restart").model_dump(mode="json"),  # for people
+        UnexpectedErrorMessage(message=WORDS).model_dump(mode="json"),  # for the page
+        {"msg": STOPPED, "message": STOPPED},  # for programs, which would wait for ever
+    )
+).encode()
+
+
+class Stopping:
+    """Until when streams may go on. `now` is seconds on a clock that is never set back."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._until = math.inf
+        self._last_event = 0.0
+
+    def begin(self, seconds: float) -> None:
+        self._last_event = self._now()
+        self._until = self._last_event + seconds
+
+    def farewell(self, scope: Scope) -> bytes | None:
+        """What to end a stream with, None while it may go on. Each stream asks every `CHECK_SECONDS`.
+
+        What is no event (a tab's sign of life, an MCP client's open line) goes on only while there are events, for
+        Gradio takes its end for the end of the tab, and stops the tab's events.
+        """
+        if self._until == math.inf:
+            return None
+        path, now = scope["path"], self._now()
+        is_tab = path.endswith("/queue/data")
+        if (is_tab or "/gradio_api/call/" in path) and now < self._until:
+            self._last_event = now
+            return None
+        if is_tab:
+            return LAST_WORDS
+        if "/gradio_api/call/" in path:
+            return f"event: error\ndata: {json.dumps(WORDS)}\n\n".encode()
+        return None if now < min(self._until, self._last_event + 2 * CHECK_SECONDS) else b""
