@@ -7,11 +7,14 @@ from fastapi import FastAPI
 from auth import Auth, Settings, SettingsError
 from auth.routes import api_routes, backchannel_routes, docs_routes, health_routes, login_routes
 from ui.mount import front_routes, mount_main, mount_sign_in
-from ui.serving import log_config, serve
+from ui.serving import Stopping, log_config, serve
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, stopping: Stopping | None = None) -> FastAPI:
     """The whole app, from these settings or those of the environment.
+
+    Args:
+        stopping: says when streams have to end, for a server that can tell.
 
     Raises:
         SettingsError: with every problem that the settings have.
@@ -26,28 +29,45 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # Starlette's own redirect is made from the Host header and comes before the gate
     )
     auth.install(app)  # the layers: public address, session cookie, who is calling; errors into answers
-    app.include_router(front_routes(auth))  # / /login-demo /gradio /favicon.ico
-    app.include_router(login_routes(auth))  # /login /auth /auth/{provider} /logout
-    app.include_router(backchannel_routes(auth))  # /auth/{provider}/backchannel-logout
-    app.include_router(api_routes(auth))  # /user/me /secure
-    app.include_router(health_routes(auth))  # /healthz /readyz /.well-known/oauth-protected-resource
-    app.include_router(docs_routes(auth, app))  # /docs /openapi.json
+    app.include_router(front_routes(auth.site))  # / /login-demo /gradio /favicon.ico
+    app.include_router(  # /login /auth /auth/{provider} /logout
+        login_routes(
+            site=auth.site,
+            pages=auth.pages,
+            providers=auth.providers,
+            sessions=auth.sessions,
+            admit=auth.admit,
+            now=auth.now,
+        )
+    )
+    app.include_router(  # /auth/{provider}/backchannel-logout
+        backchannel_routes(
+            answers=auth.answers, providers=auth.providers, sessions=auth.sessions, revocations=auth.revocations
+        )
+    )
+    app.include_router(api_routes(scopes=auth.settings.api_scopes))  # /user/me /secure
+    app.include_router(  # /healthz /readyz /.well-known/oauth-protected-resource
+        health_routes(readiness=auth.readiness, protected_resource=auth.protected_resource)
+    )
+    app.include_router(docs_routes(app, site=auth.site))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
     mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
-    mount_main(app, auth)  # /gradio/: the main Blocks, gated
+    mount_main(app, auth, stopping or Stopping())  # /gradio/: the main Blocks, gated
     return app
 
 
 def main() -> None:
+    stopping = Stopping()
     try:
         settings = Settings.load()
-        app = create_app(settings)
+        app = create_app(settings, stopping=stopping)
     except SettingsError as error:
         mistakes = "\n".join(f"  - {problem}" for problem in error.problems)
         sys.exit(_stop(f"The app was not started. Please mend in the environment or in .env:\n{mistakes}\n"))
     sys.stderr.write(f"Open {settings.base_url} in a browser.\n")
     serve(
         app,
+        stopping,
         host=settings.host,
         port=settings.port,
         forwarded_allow_ips=settings.forwarded_allow_ips,

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -18,9 +19,9 @@ from starlette.types import ASGIApp, Scope
 from auth.errors import AuthError
 from auth.gate import Authentication, Gate
 from auth.local import LocalCognito, LocalProvider
-from auth.people import Provider
+from auth.people import Provider, admit
 from auth.programs import CognitoVerifier, cognito_verifier
-from auth.sessions import MemoryRevocations, RedisRevocations, Sessions
+from auth.sessions import MemoryRevocations, RedisRevocations, SessionCookie, Sessions
 from auth.settings import Settings, SettingsError
 from auth.web import DIRECT, Answers, LingeringClose, Pages, PublicAddress, fetch_json
 
@@ -43,7 +44,8 @@ class Auth:
             raise SettingsError(problems)
         self.now = now
         self.settings = settings = settings.completed()
-        self.pages = Pages(settings)
+        self.site = site = settings.site
+        self.pages = Pages(app_title=settings.app_title, prefix=site.prefix)
         tls = httpx2.create_ssl_context()  # takes 25 ms to make, and Authlib would make one for each request
         self._http = httpx2.AsyncClient(timeout=10.0, verify=tls, mounts=DIRECT)
         self.local = Router(redirect_slashes=False)
@@ -76,15 +78,24 @@ class Auth:
         self.verifier: CognitoVerifier | None = cognito_verifier(
             settings, fetch=lambda url: fetch_json(self._http, url), now=now
         )
-        self.resource_metadata_url = (
-            f"{settings.base_url}/.well-known/oauth-protected-resource" if self.verifier else None
+        self.answers = Answers(
+            site,
+            self.pages,
+            resource_metadata=f"{site.base_url}/.well-known/oauth-protected-resource" if self.verifier else None,
         )
-        self.answers = Answers(settings, self.pages, resource_metadata=self.resource_metadata_url)
+        self.admit = partial(admit, settings)
 
     def install(self, app: FastAPI) -> None:
         """Put the layers around the app, the outermost last, and the one place where errors are answered."""
-        app.add_middleware(Authentication, settings=self.settings, sessions=self.sessions, verifier=self.verifier)
-        app.add_middleware(PublicAddress, settings=self.settings)
+        app.add_middleware(
+            Authentication,
+            base_url=self.site.base_url,
+            sessions=self.sessions,
+            verifier=self.verifier,
+            session_cookie=partial(SessionCookie, settings=self.settings),
+        )
+        framed = self.settings.cookie_samesite == "none"
+        app.add_middleware(PublicAddress, site=self.site, answers=self.answers, framed=framed)
         app.add_middleware(LingeringClose)
 
         async def refused(request: Request, error: Exception) -> Response:
@@ -102,16 +113,9 @@ class Auth:
         app.add_exception_handler(HTTPException, unanswered)
         app.add_exception_handler(Exception, faulty)
 
-    def gate(self, app: ASGIApp, *, farewell: Callable[[Scope], bytes | None]) -> Gate:
-        """`app`, answering callers with an identity only, and streaming as long as `farewell` has nothing to say."""
-        return Gate(
-            app,
-            answers=self.answers,
-            sessions=self.sessions,
-            verifier=self.verifier,
-            scopes=self.settings.api_scopes,
-            farewell=farewell,
-        )
+    def gate(self, app: ASGIApp, *, closing_message: Callable[[Scope], bytes | None]) -> Gate:
+        """`app` for callers with an identity alone; a stream ends once there is a closing message."""
+        return Gate(app, answers=self.answers, scopes=self.settings.api_scopes, closing_message=closing_message)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -148,12 +152,14 @@ class Auth:
             ready = ready or any(keys.ready for keys in key_sets)
         return problems, ready
 
-    def protected_resource(self) -> dict[str, Any]:
-        """Protected resource metadata (RFC 9728 section 2)."""
-        assert self.verifier is not None
+    @property
+    def protected_resource(self) -> Mapping[str, Any] | None:
+        """Protected resource metadata (RFC 9728 section 2), None where no tokens are accepted."""
+        if self.verifier is None:
+            return None
         scopes = {"scopes_supported": list(self.settings.api_scopes)} if self.settings.api_scopes else {}
         return {
-            "resource": f"{self.settings.base_url}/",
+            "resource": f"{self.site.base_url}/",
             "authorization_servers": list(self.verifier.key_sets),
             "bearer_methods_supported": ["header"],
             **scopes,

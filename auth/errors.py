@@ -5,7 +5,7 @@ what only the operator reads: `reason`, and for a failed comparison `actual` and
 carries a token, a secret or an authorization code. `auth.web.answers` alone turns these into HTTP.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class AuthError(Exception):
@@ -14,7 +14,7 @@ class AuthError(Exception):
     status: ClassVar[int] = 401
     code: ClassVar[str] = "unauthenticated"
     title: ClassVar[str] = "Please sign in"
-    sentence: ClassVar[str] = "You need to sign in first."
+    sentence: str = "You need to sign in first."
 
     def __init__(self, reason: str = "", *, actual: object = None, expected: object = None) -> None:
         super().__init__(reason)
@@ -218,12 +218,19 @@ class WrongHash(TokenInvalid):
 
 
 class SignInError(AuthError):
-    """A sign-in that did not end in a session. The person gets a page and can try again."""
+    """A sign-in that did not end in a session. The person gets a page and can try again.
+
+    Attributes:
+        next_path: where the person was going, empty where that is not known.
+        account: the e-mail address they came with, where the page is to say it.
+    """
 
     status = 400
     code = "sign_in_failed"
     title = "Sign-in did not work"
     sentence = "Something went wrong while signing you in. Please try again."
+    next_path: str = ""
+    account: str | None = None
 
 
 class UnknownProvider(SignInError):
@@ -325,6 +332,79 @@ class EmailUnverified(NotAllowed):
         "You signed in, but your provider has not verified your e-mail address, "
         "and only verified addresses may use this app."
     )
+
+
+# -- requests that fit nothing here ------------------------------------------------------------------------------------
+
+
+class RequestError(AuthError):
+    """The caller may be anybody; what was asked cannot be done."""
+
+    status = 400
+    code = "invalid_request"
+    title = "Not possible"
+    sentence = "What was asked cannot be done."
+
+
+class CallMalformed(RequestError):
+    """The call fits no function of the Blocks; the cause says why."""
+
+    sentence = "The call fits no function here: check its name and arguments."
+
+
+class BodyMalformed(RequestError):
+    title = "Malformed request"
+    sentence = "The body is neither JSON nor a form."
+
+
+class NotFound(RequestError):
+    """There is nothing at this address, or nothing that is the caller's: the answer is the same."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    sentence = "There is nothing at this address."
+
+
+class BodyTooLarge(RequestError):
+    """The body is longer than this address reads."""
+
+    status = 413
+    code = "too_large"
+    title = "Too large"
+    sentence = "What was sent is too large."
+
+    @classmethod
+    def than(cls, limit: int) -> Self:
+        """The body is longer than so many bytes."""
+        error = cls(f"the body is longer than {limit} bytes")
+        error.sentence = f"What was sent is longer than {limit} bytes."
+        return error
+
+
+class TooManyRequests(RequestError):
+    """The caller already has as much under way as anybody may have."""
+
+    status = 429
+    code = "too_many_requests"
+    title = "Too much at once"
+    sentence = "You have too much under way here. Please wait a few minutes."
+
+
+class Misdirected(RequestError):
+    """The request names another host than `PUBLIC_URL` (RFC 9110 section 15.5.20)."""
+
+    status = 421
+    code = "misdirected_request"
+    title = "Another address"
+    sentence = "This app does not answer at this address."
+
+    @classmethod
+    def to(cls, host: str, base_url: str) -> Self:
+        """The request names `host` where the app is at `base_url`."""
+        error = cls("Host", actual=host, expected=base_url)
+        error.sentence = f"This app answers at {base_url} only."
+        return error
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Who is calling: one type for a person and for a program, and the one way to read it."""
 
+from collections.abc import Callable
 from typing import Any, Literal, get_type_hints
 
 from msgspec import Struct
@@ -70,6 +71,35 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
         return is_instance_schema(cls, serialization=shown)
 
 
+class Credential(Struct, frozen=True, kw_only=True):
+    """What a request was sent with, and whom it names. Established once, by `auth.gate.Authentication`.
+
+    Attributes:
+        token: the Bearer token as it was sent, empty where the header is malformed; None where no such header came.
+        outcome: the caller, or why there is none.
+        is_still_valid: whether the outcome would be the same now; asked while a long answer is sent. It depends on
+            nothing that the app behind the gate could change.
+    """
+
+    token: bytes | None = None
+    outcome: Identity | AuthError
+    is_still_valid: Callable[[], bool] = lambda: False
+
+    @property
+    def identity(self) -> Identity:
+        """The caller.
+
+        Raises:
+            AuthError: there is none.
+        """
+        if isinstance(self.outcome, Identity):
+            return self.outcome
+        raise self.outcome
+
+
+NO_CREDENTIAL = Credential(outcome=NotSignedIn("the request carries no credentials"))
+
+
 def identity_of(request: Any) -> Identity:
     """The caller's identity, from any request that a route, a Gradio event or an MCP tool is handed.
 
@@ -81,12 +111,15 @@ def identity_of(request: Any) -> Identity:
     """
     if isinstance(request, HTTPConnection):  # the same in a third of the time
         return identity_in(request.scope)
-    return identity_in({"state": {"identity": getattr(getattr(request, "state", None), "identity", None)}})
+    return identity_in({"state": {"credential": getattr(getattr(request, "state", None), "credential", None)}})
 
 
 def identity_in(scope: Scope) -> Identity:
     """As `identity_of`, for ASGI."""
-    outcome = scope.get("state", {}).get("identity")
-    if isinstance(outcome, Identity):
-        return outcome
-    raise outcome if isinstance(outcome, AuthError) else NotSignedIn("the request carries no credentials")
+    return credential_in(scope).identity
+
+
+def credential_in(scope: Scope) -> Credential:
+    """What the request was sent with; `NO_CREDENTIAL` where nothing has looked."""
+    credential = scope.get("state", {}).get("credential")
+    return credential if isinstance(credential, Credential) else NO_CREDENTIAL

@@ -4,7 +4,6 @@ import re
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
-from auth.urls import as_browsers_spell, is_confidential, is_http_url, is_loopback
+from auth.urls import Site, as_browsers_spell, is_confidential, is_http_url, is_loopback
 
 GOOGLE_ISSUER = "https://accounts.google.com"
 GOOGLE = {"name": "google", "issuer": GOOGLE_ISSUER, "label": "Google"}
@@ -167,13 +166,18 @@ class Settings(BaseSettings):
     @property
     def is_local(self) -> bool:
         """True when only this machine can reach the app: it listens on loopback and its address is loopback."""
-        return is_loopback(self.host) and is_loopback(urlsplit(self.base_url).hostname or "")
+        return is_loopback(self.host) and self.site.is_loopback
 
     @property
     def base_url(self) -> str:
         """`PUBLIC_URL` without a slash at its end, or the address listened on where that is loopback."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or as_browsers_spell(f"http://{host}:{self.port}")
+
+    @property
+    def site(self) -> Site:
+        """`base_url` in parts."""
+        return Site(self.base_url)
 
     @property
     def is_https(self) -> bool:

@@ -4,6 +4,28 @@ import ipaddress
 from urllib.parse import urlsplit
 
 
+class Site:
+    """The address that people type (`PUBLIC_URL`), whole and in parts. None of them ends in a slash.
+
+    Attributes:
+        base_url: all of it, such as https://example.com/app.
+        origin: without the path, such as https://example.com.
+        prefix: the path alone, such as /app, empty where there is none.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        url = urlsplit(base_url)
+        self.base_url = base_url
+        self.scheme = url.scheme
+        self.netloc = url.netloc
+        self.hostname = url.hostname or ""
+        self.port = url.port
+        self.prefix = url.path
+        self.origin = base_url.removesuffix(url.path)
+        self.is_https = url.scheme == "https"
+        self.is_loopback = is_loopback(self.hostname)
+
+
 def is_loopback(host: str) -> bool:
     """True for 127.0.0.0/8, ::1 and the names that RFC 6761 section 6.3 keeps for them."""
     try:

@@ -10,7 +10,7 @@ from ui.look import STATIC, script_json
 
 
 def login_blocks(
-    *, title: str, providers: Sequence[tuple[str, str]], base: str, reasons: Mapping[str, str]
+    *, title: str, providers: Sequence[tuple[str, str]], prefix: str, reasons: Mapping[str, str]
 ) -> gr.Blocks:
     """The Blocks mounted at `/login-demo`. It has no events: a browser only ever reads it.
 
@@ -19,10 +19,10 @@ def login_blocks(
     Args:
         title: the app's name.
         providers: name and label of each, in the order shown.
-        base: the address prefix of `PUBLIC_URL`, without a slash at its end.
+        prefix: the path of `PUBLIC_URL`, without a slash at its end.
         reasons: the sentence for each code.
     """
-    buttons = "\n".join(_button(name, label, base) for name, label in providers)
+    buttons = "\n".join(_button(name, label, prefix) for name, label in providers)
     how = "Choose how to continue." if len(providers) > 1 else "Please sign in to continue."
     sentences = {"session_ended": "Your session has ended. Please sign in again."} | dict(reasons)
     card = f"""
@@ -41,8 +41,8 @@ def login_blocks(
     return blocks
 
 
-def _button(name: str, label: str, base: str) -> str:
-    href = escape(f"{base}/login?provider={quote(name, safe='')}")
+def _button(name: str, label: str, prefix: str) -> str:
+    href = escape(f"{prefix}/login?provider={quote(name, safe='')}")
     text = f"<span>Sign in with {escape(label)}</span>"
     if name == "google":
         return f'<a class="google" href="{href}">{(STATIC / "google.svg").read_text("utf-8")}{text}</a>'

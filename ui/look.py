@@ -17,21 +17,21 @@ show();
 """
 
 
-def main_look(*, title: str, base: str) -> dict[str, Any]:
+def main_look(*, title: str, prefix: str) -> dict[str, Any]:
     """Options of `gr.mount_gradio_app` for the Blocks behind the gate: theme, account bar, session watch.
 
     Args:
         title: the app's name, shown in the bar as text.
-        base: the address prefix of `PUBLIC_URL`, without a slash at its end: "" or "/app".
+        prefix: the path of `PUBLIC_URL`, without a slash at its end: "" or "/app".
     """
-    script = f"{_static('account.js')}({script_json({'title': title, 'base': base})});"
-    return {"theme": _theme(), "head": _head(_static("account.css"), base) + f"<script>{script}</script>"}
+    script = f"{_static('account.js')}({script_json({'title': title, 'prefix': prefix})});"
+    return {"theme": _theme(), "head": _head(_static("account.css"), prefix) + f"<script>{script}</script>"}
 
 
-def sign_in_look(*, base: str) -> dict[str, Any]:
+def sign_in_look(*, prefix: str) -> dict[str, Any]:
     """Options of `gr.mount_gradio_app` for the sign-in Blocks: the look of the plain pages."""
     look = (TEMPLATES / "look.css").read_text("utf-8")
-    return {"theme": _theme(), "head": _head(look + _static("sign_in.css"), base)}
+    return {"theme": _theme(), "head": _head(look + _static("sign_in.css"), prefix)}
 
 
 def heading(text: str = "") -> gr.HTML:
@@ -43,8 +43,8 @@ def _static(name: str) -> str:
     return (STATIC / name).read_text("utf-8")
 
 
-def _head(css: str, base: str) -> str:
-    return f'<link rel="icon" href="{base}/favicon.ico"><style>{css}</style>'
+def _head(css: str, prefix: str) -> str:
+    return f'<link rel="icon" href="{prefix}/favicon.ico"><style>{css}</style>'
 
 
 def script_json(value: object) -> str:

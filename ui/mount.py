@@ -1,30 +1,29 @@
 """Where the two Blocks are mounted, and the addresses around them."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 import gradio as gr
 from fastapi import APIRouter, FastAPI, Request
 from gradio.routes import App
 from gradio.utils import get_cache_folder, get_type_hints
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth import Auth, AuthError, Identity, identity_of
-from auth.web import REASONS
+from auth.errors import CallMalformed, NotFound
+from auth.identity import credential_in
+from auth.urls import Site
+from auth.web import REASONS, Answers
 from ui.isolation import Folder, Gifts, Owners, Ownership, nodes
 from ui.login import login_blocks
 from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
 from ui.mcp import bind_mcp
 from ui.serving import Stopping
-
-log = logging.getLogger("auth")
 
 SIGN_IN_FILES = ("", "theme.css", "gradio_api/startup-events")
 SIGN_IN_FOLDERS = ("assets/", "static/")
@@ -36,31 +35,32 @@ class ReadOnly:
     Both Blocks keep their files in one folder, so an open `gradio_api` here would hand out what belongs to the other.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, answers: Answers) -> None:
         self._app = app
+        self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"].removeprefix(scope["root_path"]).removeprefix("/")
             is_open = path in SIGN_IN_FILES or path.startswith(SIGN_IN_FOLDERS)
             if scope["method"] not in ("GET", "HEAD") or not is_open:
-                await Response("There is nothing at this address.\n", 404)(scope, receive, send)
+                await self._answers.to(NotFound(), scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
 def mount_sign_in(app: FastAPI, auth: Auth) -> None:
     """The sign-in Blocks at `/login-demo/`, for anybody to read."""
-    base = urlsplit(auth.settings.base_url).path
+    prefix = auth.site.prefix
     providers = [(provider.name, provider.label) for provider in auth.providers.values()]
-    blocks = login_blocks(title=auth.settings.app_title, providers=providers, base=base, reasons=REASONS)
-    _mount(app, blocks, "/login-demo", ReadOnly, **sign_in_look(base=base))
+    blocks = login_blocks(title=auth.settings.app_title, providers=providers, prefix=prefix, reasons=REASONS)
+    read_only = partial(ReadOnly, answers=auth.answers)
+    _mount(app, blocks, "/login-demo", read_only, auth.answers, **sign_in_look(prefix=prefix))
 
 
-def mount_main(app: FastAPI, auth: Auth) -> None:
+def mount_main(app: FastAPI, auth: Auth, stopping: Stopping) -> None:
     """The main Blocks at `/gradio/`, for callers with an identity."""
     settings = auth.settings
-    stopping = app.state.stopping = Stopping()
     blocks = main_blocks()
     if blocks.title == gr.Blocks().title:
         blocks.title = settings.app_title
@@ -78,10 +78,11 @@ def mount_main(app: FastAPI, auth: Auth) -> None:
         app,
         blocks,
         "/gradio",
-        partial(auth.gate, farewell=stopping.farewell),
+        partial(auth.gate, closing_message=stopping.closing_message),
+        auth.answers,
         auth_dependency=current_user,
         mcp_server=settings.mcp_server,
-        **main_look(title=settings.app_title, base=urlsplit(settings.base_url).path),
+        **main_look(title=settings.app_title, prefix=auth.site.prefix),
     )
     mounted.user_middleware.append(_ownership(mounted, auth))  # the innermost: Gradio's own compress what it reads
     if settings.mcp_server:
@@ -102,7 +103,9 @@ def _ownership(mounted: App, auth: Auth) -> Middleware:
     return Middleware(Ownership, answers=auth.answers, owners=owners, folder=folder, gifts=gifts, routes=mounted.routes)
 
 
-def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], **options: Any) -> App:
+def _mount(
+    app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], answers: Answers, **options: Any
+) -> App:
     """Mount Blocks with `around` as the outermost layer, in front of Gradio's own."""
     gr.mount_gradio_app(
         app,
@@ -121,16 +124,15 @@ def _mount(app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp
     blocks.has_launched = True  # only then may a file in an argument be none of this machine's but an uploaded one
     mounted.router.redirect_slashes = False  # made from the Host header
     mounted.add_middleware(around)
+
+    async def unfit(request: Request, error: Exception) -> Response:
+        refusal = CallMalformed(type(error).__name__)
+        refusal.__cause__ = error
+        return answers.to(refusal, request.scope)
+
     for fault in (KeyError, TypeError, ValueError):  # what Gradio's routes raise at a call that fits no function
-        mounted.add_exception_handler(fault, _unfit)
+        mounted.add_exception_handler(fault, unfit)
     return mounted
-
-
-async def _unfit(request: Request, error: Exception) -> Response:
-    about = {"error": type(error).__name__, "status": 400, "path": request.url.path[:200]}
-    log.warning("refused: the call fits no function", extra={"about": about}, exc_info=error)
-    said = {"detail": "The call fits no function here: check its name and arguments.", "error": "invalid_request"}
-    return JSONResponse(said, 400)
 
 
 def asks_for_request(function: Callable[..., object] | None) -> bool:
@@ -138,22 +140,20 @@ def asks_for_request(function: Callable[..., object] | None) -> bool:
     return any(gr.Request in (hint, *get_args(hint)) for hint in hints)
 
 
-def front_routes(auth: Auth) -> APIRouter:
+def front_routes(site: Site) -> APIRouter:
     """`/`, the addresses that people type without the slash at the end, and the icon."""
     router = APIRouter(include_in_schema=False)
-    base = auth.settings.base_url
-    prefix = urlsplit(base).path
 
     @router.get("/")
     async def front(request: Request) -> Response:
-        signed_in = isinstance(request.state.identity, Identity)
-        return RedirectResponse(f"{base}/{'gradio' if signed_in else 'login-demo'}/", 303)
+        signed_in = isinstance(credential_in(request.scope).outcome, Identity)
+        return RedirectResponse(f"{site.base_url}/{'gradio' if signed_in else 'login-demo'}/", 303)
 
     @router.get("/gradio")
     @router.get("/login-demo")
     async def with_slash(request: Request) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"{base}{request.url.path.removeprefix(prefix)}/{query}", 307)
+        return RedirectResponse(f"{site.base_url}{request.url.path.removeprefix(site.prefix)}/{query}", 307)
 
     @router.get("/favicon.ico")
     async def icon() -> Response:

@@ -1,77 +1,90 @@
 """Who is calling is established here, once per request, before anything else sees it."""
 
+from collections.abc import Callable
+from functools import partial
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.errors import AuthError, BearerError, BearerMalformed, BearerRefused, NotSignedIn
-from auth.identity import Identity
+from auth.identity import Credential
 from auth.programs import CognitoVerifier
-from auth.sessions import SessionCookie, Sessions
-from auth.settings import Settings
+from auth.sessions import Sessions
 from auth.web import header, is_page_load, is_same_origin
 
 
 class Authentication:
-    """ASGI middleware: puts the caller's `Identity`, or the `AuthError` that stands in its way, into `state.identity`.
+    """ASGI middleware: puts the request's `Credential` into `state.credential`.
 
     A Bearer token decides alone: one that is refused never falls back to the cookie, and a request that brings one has
     an empty session, of which nothing is kept.
+
+    Args:
+        session_cookie: a middleware that opens the cookie into `scope["session"]`, for requests without a token.
     """
 
     def __init__(
-        self, app: ASGIApp, *, settings: Settings, sessions: Sessions, verifier: CognitoVerifier | None
+        self,
+        app: ASGIApp,
+        *,
+        base_url: str,
+        sessions: Sessions,
+        verifier: CognitoVerifier | None,
+        session_cookie: Callable[[ASGIApp], ASGIApp],
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._sessions = sessions
-        self._base_url = settings.base_url
-        self._with_cookie = SessionCookie(self._with_session, settings=settings)
+        self._base_url = base_url
+        self._with_cookie = session_cookie(self._with_session)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        outcome: Identity | AuthError | None
-        try:
-            token = bearer_token(scope)
-            outcome = None if token is None else await self._verify(token)
-        except AuthError as error:
-            outcome = error
-        if outcome is None:
+        credential = await self._bearer(scope)
+        if credential is None:
             await self._with_cookie(scope, receive, send)
             return
         scope["session"] = {}
-        scope.setdefault("state", {})["identity"] = outcome
+        scope.setdefault("state", {})["credential"] = credential
         await self._app(scope, receive, send)
 
     async def _with_session(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outcome: Identity | AuthError
-        try:
-            outcome = self._person(scope)
-        except AuthError as error:
-            outcome = error
-        scope.setdefault("state", {})["identity"] = outcome
-        await self._app(scope, receive, send)
+        scope.setdefault("state", {})["credential"] = self._person(scope)
+        # A copy: Gradio's own session middleware, which runs in a Space, puts another session in the place of this one.
+        await self._app({**scope}, receive, send)
 
-    async def _verify(self, token: bytes) -> Identity:
+    async def _bearer(self, scope: Scope) -> Credential | None:
+        token: bytes | None = b""
         try:
+            token = bearer_token(scope)
+            if token is None:
+                return None
             if self._verifier is None:
                 raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
-            return await self._verifier.verify(token)
-        except BearerError:
-            if not token or not set(token).isdisjoint(b" ,\t"):  # looked for only here: no token that is good has them
-                raise BearerMalformed("no single token after Bearer") from None
-            raise
+            identity = await self._verifier.verify(token)
+            return Credential(token=token, outcome=identity, is_still_valid=partial(self._verifier.stands, token))
+        except BearerError as error:
+            # Looked for only now: no token that is good has a space in it.
+            malformed = not token or not set(token).isdisjoint(b" ,\t")
+            if malformed and not isinstance(error, BearerMalformed):
+                error = BearerMalformed("no single token after Bearer")
+            return Credential(token=token, outcome=error)
 
-    def _person(self, scope: Scope) -> Identity:
+    def _person(self, scope: Scope) -> Credential:
         session = scope["session"]
-        if not session:
-            raise NotSignedIn("the request carries no credentials")
-        if not _is_own(scope, self._base_url):
-            raise NotSignedIn("the cookie came with another site's request")
-        identity = self._sessions.read(session)
-        if identity is None:
-            raise NotSignedIn("the cookie holds no session")
-        return identity
+        try:
+            if not session:
+                raise NotSignedIn("the request carries no credentials")
+            if not _is_own(scope, self._base_url):
+                raise NotSignedIn("the cookie came with another site's request")
+            identity = self._sessions.read(session)
+            if identity is None:
+                raise NotSignedIn("the cookie holds no session")
+        except AuthError as error:
+            return Credential(outcome=error)
+        held = {"person": dict(session["person"])}  # a copy: the app behind the gate may write to its session
+        return Credential(outcome=identity, is_still_valid=partial(self._sessions.stands, held))
 
 
 def bearer_token(scope: Scope) -> bytes | None:
@@ -96,5 +109,5 @@ def _is_own(scope: Scope, base_url: str) -> bool:
     or posts here, sibling domains included, which SameSite=Lax lets through."""
     if is_same_origin(scope, base_url):
         return True
-    tells = header(scope, b"sec-fetch-site") or header(scope, b"origin")
-    return is_page_load(scope) and bool(header(scope, b"sec-fetch-mode") or not tells)
+    has_metadata = header(scope, b"sec-fetch-site") or header(scope, b"origin")
+    return is_page_load(scope) and bool(header(scope, b"sec-fetch-mode") or not has_metadata)

@@ -7,9 +7,8 @@ from typing import Any
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from auth.errors import ScopeTooNarrow, TokenAbsent, TokenUnwanted
-from auth.gate.authentication import bearer_token
-from auth.identity import Identity, identity_in, identity_of
+from auth.errors import BearerMalformed, ScopeTooNarrow, TokenAbsent, TokenUnwanted
+from auth.identity import Identity, credential_in, identity_in
 
 
 class JWTAuthorizationCredentials(HTTPAuthorizationCredentials):
@@ -41,12 +40,13 @@ class JWTBearer(HTTPBearer):
 
     async def __call__(self, request: HTTPConnection) -> JWTAuthorizationCredentials | None:
         """Raises AuthError, which the app's handler answers in the terms of RFC 6750."""
-        token = bearer_token(request.scope)
+        credential = credential_in(request.scope)
+        token = credential.token
         if token is None:
             if self.auto_error:
                 raise TokenAbsent
             return None
-        identity = require_scopes(identity_of(request), self._scopes)
+        identity = require_scopes(credential.identity, self._scopes)
         header, claims, _ = token.split(b".")
         return JWTAuthorizationCredentials(
             scheme="Bearer", credentials=token.decode(), header=_part(header), claims=_part(claims), identity=identity
@@ -84,5 +84,8 @@ async def for_people(request: HTTPConnection) -> None:
     Raises:
         TokenUnwanted: a Bearer token decides alone, so that the request has none.
     """
-    if bearer_token(request.scope) is not None:
+    credential = credential_in(request.scope)
+    if isinstance(credential.outcome, BearerMalformed):
+        raise credential.outcome
+    if credential.token is not None:
         raise TokenUnwanted

@@ -1,4 +1,4 @@
-"""Where those stop who have no identity, and streams whose identity has ended."""
+"""Refuses requests without an identity, and ends streams whose identity is no longer valid."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,8 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.errors import AuthError
-from auth.gate.authentication import bearer_token
 from auth.gate.dependencies import require_scopes
-from auth.identity import identity_in
-from auth.programs import CognitoVerifier
-from auth.sessions import Sessions
+from auth.identity import credential_in
 from auth.web import Answers, header
 
 Header = tuple[bytes, bytes]
@@ -23,7 +20,9 @@ class Gate:
     """ASGI middleware: nothing behind it answers without an identity, and a stream ends when its identity does.
 
     Args:
-        farewell: asked every `CHECK_SECONDS` while an answer is streamed: what to end it with, None to let it go on.
+        scopes: what a Bearer token has to have, all of them.
+        closing_message: asked every `CHECK_SECONDS` while an answer is streamed: what to end it with, None to let it
+            go on.
     """
 
     def __init__(
@@ -31,24 +30,21 @@ class Gate:
         app: ASGIApp,
         *,
         answers: Answers,
-        sessions: Sessions,
-        verifier: CognitoVerifier | None,
         scopes: tuple[str, ...],
-        farewell: Callable[[Scope], bytes | None] = lambda scope: None,
+        closing_message: Callable[[Scope], bytes | None] = lambda scope: None,
     ) -> None:
         self._app = app
         self._answers = answers
-        self._farewell = farewell
-        self._sessions = sessions
-        self._verifier = verifier
         self._scopes = scopes
+        self._closing_message = closing_message
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        credential = credential_in(scope)
         try:
-            require_scopes(identity_in(scope), self._scopes)
+            require_scopes(credential.identity, self._scopes)
         except AuthError as error:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008, "reason": error.sentence})
@@ -57,23 +53,21 @@ class Gate:
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
-        else:
-            await _Watched(self, scope, receive, send).run(self._app)
+            return
 
-    def last_words(self, scope: Scope) -> bytes | None:
-        """What to end a stream with just now, None while it may go on."""
-        return self._farewell(scope) if self._stands(scope) else b""
+        def closing_message() -> bytes | None:
+            return self._closing_message(scope) if credential.is_still_valid() else b""
 
-    def _stands(self, scope: Scope) -> bool:
-        token = bearer_token(scope)
-        if token is None:
-            return self._sessions.stands(scope["session"])
-        return self._verifier is not None and self._verifier.stands(token)
+        await _Watched(closing_message, scope, receive, send).run(self._app)
 
 
 class _Watched:
-    """One exchange behind the gate. An open-ended answer is looked after while it runs; once its identity has ended the
-    app behind is told that the client is gone, and the client that the answer is complete."""
+    """One exchange behind the gate. A streamed answer is checked while it runs; once there is a closing message, the
+    app behind is told that the client is gone, and the client that the answer is complete.
+
+    Args:
+        closing_message: what to end the answer with now, None while it may go on.
+    """
 
     _body_read = False
     _finished = False
@@ -81,8 +75,8 @@ class _Watched:
     _timer: asyncio.TimerHandle | None = None
     _ending: asyncio.Future[None] | None = None
 
-    def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
-        self._gate = gate
+    def __init__(self, closing_message: Callable[[], bytes | None], scope: Scope, receive: Receive, send: Send) -> None:
+        self._closing_message = closing_message
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -120,25 +114,25 @@ class _Watched:
         if message["type"] == "http.response.start":
             message["headers"] = _private(list(message["headers"]))
             if not header(message, b"content-length"):
-                self._look_again()
+                self._check_later()
         elif message["type"] == "http.response.body":
             self._finished = not message.get("more_body", False)
         await self._send(message)
 
-    def _look_again(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look)
+    def _check_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._finished:
             return
-        last_words = self._gate.last_words(self._scope)
-        if last_words is None:
-            self._look_again()
+        closing_message = self._closing_message()
+        if closing_message is None:
+            self._check_later()
         else:
             self._cut = True
             for until_cut in self._listening:
                 until_cut.reschedule(0)
-            end = {"type": "http.response.body", "body": last_words, "more_body": False}
+            end = {"type": "http.response.body", "body": closing_message, "more_body": False}
             self._ending = asyncio.ensure_future(self._send(end))
 
 

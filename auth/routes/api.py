@@ -1,8 +1,8 @@
 """The routes that programs call, and those that watch over the app."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import fastapi_offline
 from fastapi import APIRouter, Depends, FastAPI, Security
@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from auth.assembly import Auth
 from auth.gate import JWTBearer, require_identity
 from auth.identity import Identity
+from auth.urls import Site
 
 SWAGGER_FILES = Path(fastapi_offline.__file__).parent / "static"
 
@@ -33,9 +33,9 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def api_routes(auth: Auth) -> APIRouter:
-    """`/user/me` and `/secure`."""
-    bearer = JWTBearer(scopes=auth.settings.api_scopes)
+def api_routes(*, scopes: tuple[str, ...]) -> APIRouter:
+    """`/user/me` and `/secure`, which wants a token with all of `scopes`."""
+    bearer = JWTBearer(scopes=scopes)
     shown = JWTBearer(auto_error=False)  # shows the scheme in OpenAPI; a session does as well
     router = APIRouter(responses=REFUSALS)
     user = APIRouter(prefix="/user", tags=["user"], dependencies=[Security(shown)])
@@ -52,8 +52,14 @@ def api_routes(auth: Auth) -> APIRouter:
     return router
 
 
-def health_routes(auth: Auth) -> APIRouter:
-    """`/healthz`, `/readyz` and the protected resource metadata."""
+def health_routes(
+    *, readiness: Callable[[], tuple[list[str], bool]], protected_resource: Mapping[str, Any] | None
+) -> APIRouter:
+    """`/healthz`, `/readyz` and the protected resource metadata (RFC 9728 section 2), where there is any.
+
+    Args:
+        readiness: what fails just now, one line each, and whether anybody can come in all the same.
+    """
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
@@ -62,38 +68,36 @@ def health_routes(auth: Auth) -> APIRouter:
 
     @router.get("/readyz")
     async def ready() -> Response:
-        problems, able = auth.readiness()
+        problems, able = readiness()
         body = {"status": "ready" if able else "not ready", "problems": problems}
         return JSONResponse(body, 200 if able else 503, {"Cache-Control": "no-store"})
 
-    if auth.resource_metadata_url:
+    if protected_resource is not None:
 
         @router.get("/.well-known/oauth-protected-resource")
-        async def protected_resource() -> dict[str, Any]:
-            """RFC 9728 section 2."""
-            return auth.protected_resource()
+        async def metadata() -> Mapping[str, Any]:
+            return protected_resource
 
     return router
 
 
-def docs_routes(auth: Auth, app: FastAPI) -> APIRouter:
+def docs_routes(app: FastAPI, *, site: Site) -> APIRouter:
     """`/docs` and `/openapi.json`, for callers with an identity; nothing is loaded from elsewhere."""
     router = APIRouter(include_in_schema=False)
-    prefix = urlsplit(auth.settings.base_url).path
     app.mount("/docs/assets", StaticFiles(directory=SWAGGER_FILES))
 
     @router.get("/docs", dependencies=[Depends(require_identity)])
     async def docs() -> HTMLResponse:
         return get_swagger_ui_html(
-            openapi_url=f"{prefix}/openapi.json",
+            openapi_url=f"{site.prefix}/openapi.json",
             title=f"{app.title} · API",
-            swagger_js_url=f"{prefix}/docs/assets/swagger-ui-bundle.js",
-            swagger_css_url=f"{prefix}/docs/assets/swagger-ui.css",
-            swagger_favicon_url=f"{prefix}/favicon.ico",
+            swagger_js_url=f"{site.prefix}/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url=f"{site.prefix}/docs/assets/swagger-ui.css",
+            swagger_favicon_url=f"{site.prefix}/favicon.ico",
         )
 
     @router.get("/openapi.json", dependencies=[Depends(require_identity)])
     async def openapi() -> JSONResponse:
-        return JSONResponse({**app.openapi(), "servers": [{"url": auth.settings.base_url}]})
+        return JSONResponse({**app.openapi(), "servers": [{"url": site.base_url}]})
 
     return router

@@ -1,17 +1,18 @@
 """The route where a provider ends sessions without the browser: OpenID Connect Back-Channel Logout 1.0."""
 
-import asyncio
 import hashlib
 import logging
+from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from auth.assembly import Auth
-from auth.errors import AuthError, SessionUnchecked, TokenMalformed, TokenReplayed, UnknownProvider
-from auth.people import TOKEN_BYTES
+from auth.errors import AuthError, BodyTooLarge, SessionUnchecked, TokenMalformed, TokenReplayed, UnknownProvider
+from auth.people import TOKEN_BYTES, Provider
+from auth.sessions import Revocations, Sessions
+from auth.web import Answers, read_body
 
 log = logging.getLogger("auth")
 
@@ -20,9 +21,10 @@ BODY_SECONDS = 10.0
 FORM = "application/x-www-form-urlencoded"
 
 
-def backchannel_routes(auth: Auth) -> APIRouter:
+def backchannel_routes(
+    *, answers: Answers, providers: Mapping[str, Provider], sessions: Sessions, revocations: Revocations
+) -> APIRouter:
     """`/auth/{provider}/backchannel-logout`."""
-    providers, sessions, revocations = auth.providers, auth.sessions, auth.revocations
     router = APIRouter(include_in_schema=False)
 
     @router.post("/auth/{provider}/backchannel-logout")
@@ -35,10 +37,7 @@ def backchannel_routes(auth: Auth) -> APIRouter:
             digest = hashlib.sha256(logout.jti.encode("utf-8", "surrogatepass")).hexdigest()
             use_up(f"jti {chosen.issuer} {digest}", logout.expires_at)
         except AuthError as error:
-            log.warning("back-channel logout refused: %s", error, extra={"about": _about(request, error)})
-            body = {"error": "invalid_request", "error_description": error.sentence}
-            # The body may not have been read, so the connection cannot be used again (RFC 9112 section 9.3).
-            return JSONResponse(body, 400, {"Cache-Control": "no-store", "Connection": "close"})  # 2.8
+            return answers.to_provider(error, request.scope)
         sessions.end_at_provider(chosen.issuer, subject=logout.subject, sid=logout.sid)
         log.info("back-channel logout", extra={"about": {"provider": provider, "by": "sid" if logout.sid else "sub"}})
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
@@ -68,14 +67,11 @@ async def _logout_token(request: Request) -> str:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise TokenMalformed("the request is no form")
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES:
-                    raise TokenMalformed(f"the request is larger than {BODY_BYTES} bytes")
+        body = await read_body(request.receive, at_most=BODY_BYTES, within=BODY_SECONDS)
         tokens = parse_qs(body.decode("ascii"), max_num_fields=50).get("logout_token", [])
+    except BodyTooLarge as error:
+        raise TokenMalformed(error.reason) from None
     except (TimeoutError, ClientDisconnect):
         raise TokenMalformed("the request did not come to its end") from None
     except ValueError:
@@ -83,12 +79,3 @@ async def _logout_token(request: Request) -> str:
     if len(tokens) != 1:
         raise TokenMalformed("logout_token", actual=len(tokens), expected=1)
     return tokens[0]
-
-
-def _about(request: Request, error: AuthError) -> dict[str, object]:
-    return {
-        "error": type(error).__name__,
-        "status": 400,
-        "path": request.url.path[:200],
-        "client": request.client.host if request.client else None,
-    }

@@ -2,17 +2,20 @@
 
 import re
 import secrets
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from auth.assembly import Auth
-from auth.errors import CallbackMalformed, NotAllowed, SignOutUnknown, UnknownProvider
+from auth.errors import CallbackMalformed, NotAllowed, SignInError, SignOutUnknown, UnknownProvider
 from auth.gate import for_people
-from auth.people import NEXT_AT_MOST, Provider, admit, begin_sign_in, take_sign_in
-from auth.web import is_same_origin
+from auth.people import NEXT_AT_MOST, Provider, begin_sign_in, take_sign_in
+from auth.sessions import Sessions
+from auth.urls import Site
+from auth.web import Pages, is_same_origin
 
 SAFE_PATH = re.compile(
     r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%(?!2[EeFf]|5[Cc]|7[Ff]|[01])[0-9A-Fa-f]{2})*)+"  # path, RFC 3986 section 3.3
@@ -38,12 +41,23 @@ def safe_next(value: str | None, prefix: str = "") -> str:
     return value
 
 
-def login_routes(auth: Auth) -> APIRouter:
-    """`/login`, `/auth`, `/auth/{provider}` and `/logout`."""
-    settings, providers, sessions, pages = auth.settings, auth.providers, auth.sessions, auth.pages
+def login_routes(
+    *,
+    site: Site,
+    pages: Pages,
+    providers: Mapping[str, Provider],
+    sessions: Sessions,
+    admit: Callable[[str, Mapping[str, Any]], None],
+    now: Callable[[], float],
+) -> APIRouter:
+    """`/login`, `/auth`, `/auth/{provider}` and `/logout`.
+
+    Args:
+        providers: by name; the first is taken where `/login` names none.
+        admit: raises `NotAllowed` for the claims of a person who may not enter, at the provider of that name.
+        now: epoch seconds.
+    """
     router = APIRouter(include_in_schema=False, dependencies=[Depends(for_people)])
-    base = settings.base_url
-    prefix = urlsplit(base).path
     first = next(iter(providers))
 
     def find(name: str) -> Provider:
@@ -53,22 +67,18 @@ def login_routes(auth: Auth) -> APIRouter:
             raise UnknownProvider("provider", actual=name, expected=tuple(providers)) from None
 
     def go(path: str) -> Response:
-        return RedirectResponse(base + path, 303, {"Cache-Control": "no-store"})
+        return RedirectResponse(site.base_url + path, 303, {"Cache-Control": "no-store"})
 
     @router.get("/login")
     async def login(request: Request, provider: str | None = None, next: str | None = None) -> Response:
         chosen = find(provider or first)
-        next_path = safe_next(next, prefix)
-        remember(request, next_path)
-        await chosen.metadata()
-        state, begun = begin_sign_in(request.session, chosen.name, next_path, now=auth.now())
-        choose = request.session.pop("choose", None) is not None
-        url = await chosen.authorization_url(state, begun, choose_account=choose)
+        next_path = safe_next(next, site.prefix)
+        with _going_to(next_path):
+            await chosen.metadata()
+            state, begun = begin_sign_in(request.session, chosen.name, next_path, now=now())
+            choose = request.session.pop("choose", None) is not None
+            url = await chosen.authorization_url(state, begun, choose_account=choose)
         return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
-
-    def remember(request: Request, next_path: str, email: object = None) -> None:
-        """For the page that is shown should the sign-in fail: where the person was going, and as whom."""
-        request.scope.setdefault("state", {})["sign_in"] = {"next": next_path, "email": email}
 
     @router.get("/auth")
     async def google_callback(request: Request) -> Response:
@@ -80,18 +90,19 @@ def login_routes(auth: Auth) -> APIRouter:
         params = dict(request.query_params)
         if len(params) != len(request.query_params.multi_items()):
             raise CallbackMalformed("a parameter is there twice")  # RFC 6749 section 3.1
-        begun = take_sign_in(request.session, params.get("state", ""), chosen.name, now=auth.now())
-        remember(request, begun.next)
-        await chosen.check_response(params)
-        if not params.get("code"):
-            raise CallbackMalformed("there is no code")
-        claims = await chosen.redeem(params["code"], begun)
-        try:
-            admit(settings, chosen.name, claims)
-        except NotAllowed:
-            request.session["choose"] = True  # or the provider would send the same account again
-            remember(request, begun.next, claims.get("email"))
-            raise
+        begun = take_sign_in(request.session, params.get("state", ""), chosen.name, now=now())
+        with _going_to(begun.next):
+            await chosen.check_response(params)
+            if not params.get("code"):
+                raise CallbackMalformed("there is no code")
+            claims = await chosen.redeem(params["code"], begun)
+            try:
+                admit(chosen.name, claims)
+            except NotAllowed as error:
+                request.session["choose"] = True  # or the provider would send the same account again
+                email = claims.get("email")
+                error.account = email if isinstance(email, str) else None
+                raise
         sessions.begin(request.session, chosen.name, claims)
         return go(begun.next or "/gradio/")
 
@@ -100,34 +111,33 @@ def login_routes(auth: Auth) -> APIRouter:
         everywhere = request.query_params.get("everywhere") == "1"
         if "state" in request.query_params:
             return back_from_provider(request)
-        if not is_same_origin(request.scope, base):
+        if not is_same_origin(request.scope, site.base_url):
             return pages.response(
                 "confirm.html",
                 heading="Sign out?",
                 sentence="Another website sent you here. Nothing has happened yet. Do you want to leave this app?",
-                action=f"{prefix}/logout{'?everywhere=1' if everywhere else ''}",
+                action=f"{site.prefix}/logout{'?everywhere=1' if everywhere else ''}",
                 fields=[],
-                back=f"{prefix}/",
+                back=f"{site.prefix}/",
             )
         person = sessions.end(request.session, everywhere=everywhere)
         provider = providers.get(person.provider) if person else None
         state = secrets.token_urlsafe(16)
-        leave = provider.end_session_url(f"{base}/logout", state) if provider else None
+        leave = provider.end_session_url(f"{site.base_url}/logout", state) if provider else None
         if provider is None or leave is None:
-            return nothing_left(go("/"))
+            return cleared(go("/"))
         request.session["left"] = state
         page = pages.response(
             "leave.html",
             heading="You are signed out",
             sentence=f"You have left this app. You may still be signed in at {provider.label}.",
-            actions=[(f"Also sign out of {provider.label}", leave), ("Done", f"{prefix}/")],
+            actions=[(f"Also sign out of {provider.label}", leave), ("Done", f"{site.prefix}/")],
         )
-        return nothing_left(page)
+        return cleared(page)
 
-    def nothing_left(response: Response) -> Response:
-        """What the browser keeps goes with the person (w3.org/TR/clear-site-data), but not that of other apps: where
-        there is a prefix, they share the origin."""
-        if not prefix:
+    def cleared(response: Response) -> Response:
+        """Has the browser drop what it keeps of this origin (w3.org/TR/clear-site-data), unless other apps share it."""
+        if not site.prefix:
             response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
 
@@ -139,3 +149,13 @@ def login_routes(auth: Auth) -> APIRouter:
         return go("/")
 
     return router
+
+
+@contextmanager
+def _going_to(next_path: str) -> Iterator[None]:
+    """A sign-in that fails in here leads to a page whose "Try again" still goes to `next_path`."""
+    try:
+        yield
+    except SignInError as error:
+        error.next_path = next_path
+        raise

@@ -1,16 +1,24 @@
 """Errors become HTTP here and nowhere else: a page for a person, RFC 6750 for a program; and a line in the log."""
 
 import logging
-from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from auth.errors import AuthError, BearerError, NotSignedIn, ScopeTooNarrow, SignInError, subclasses
-from auth.identity import Identity
-from auth.settings import Settings
+from auth.errors import (
+    AuthError,
+    BearerError,
+    NotSignedIn,
+    RequestError,
+    ScopeTooNarrow,
+    SignInError,
+    subclasses,
+)
+from auth.identity import Identity, credential_in
+from auth.urls import Site
 from auth.web.headers import has_body, header, is_page_load
 from auth.web.pages import Pages
 
@@ -25,15 +33,16 @@ EVERYDAY = {
     405: ("Not possible", "This address cannot be used in that way."),
     413: ("Too large", "What was sent is too large."),
 }
+"""Heading and sentence of what Starlette and FastAPI raise themselves."""
+RETRY_SECONDS = {429: "60", 503: "10"}
 
 
 class Answers:
     """Turns an error into the answer that this caller can use."""
 
-    def __init__(self, settings: Settings, pages: Pages, *, resource_metadata: str | None) -> None:
+    def __init__(self, site: Site, pages: Pages, *, resource_metadata: str | None) -> None:
+        self._site = site
         self._pages = pages
-        self._base = settings.base_url
-        self._prefix = urlsplit(settings.base_url).path
         self._resource_metadata = resource_metadata
 
     def to(self, error: AuthError, scope: Scope) -> Response:
@@ -46,29 +55,25 @@ class Answers:
         else:
             body = {"detail": error.sentence, "error": error.code}
             response = JSONResponse(body, error.status, {"Cache-Control": "no-store"})
-        if error.status == 503:
-            response.headers["Retry-After"] = "10"
+        if error.status in RETRY_SECONDS:
+            response.headers["Retry-After"] = RETRY_SECONDS[error.status]
         elif response.status_code == 401 or isinstance(error, BearerError):
             self._challenge(error, response)
-        if has_body(scope):
-            # The body was not read, so the connection cannot be used again (RFC 9112 section 9.3).
-            response.headers["Connection"] = "close"
-        return response
+        return _closing(response) if has_body(scope) else response
+
+    def to_provider(self, error: AuthError, scope: Scope) -> Response:
+        """For a provider's own request (Back-Channel Logout 1.0 section 2.8), after one line in the log."""
+        self._log(error, scope, "back-channel logout refused")
+        body = {"error": "invalid_request", "error_description": error.sentence}
+        response = JSONResponse(body, 400, {"Cache-Control": "no-store"})
+        return _closing(response)
 
     def for_http(self, error: HTTPException, scope: Scope) -> Response:
         """A page or JSON for what Starlette and FastAPI raise themselves (404, 405 ...)."""
         if not is_page_load(scope):
             return JSONResponse({"detail": error.detail}, error.status_code, dict(error.headers or {}))
         heading, sentence = EVERYDAY.get(error.status_code, ("Something went wrong", str(error.detail)))
-        return self._pages.response(
-            "message.html",
-            status=error.status_code,
-            headers=error.headers,
-            heading=heading,
-            sentence=sentence,
-            detail="",
-            actions=[("To the start", f"{self._prefix}/")],
-        )
+        return self._message(heading, sentence, error.status_code, headers=error.headers)
 
     def for_fault(self, scope: Scope) -> Response:
         """What is shown when the app itself is at fault; the traceback is in the log only."""
@@ -76,29 +81,39 @@ class Answers:
 
     def _to_sign_in(self, error: NotSignedIn, scope: Scope) -> Response:
         path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
-        wanted = path.removeprefix(self._prefix) + (
-            f"?{scope['query_string'].decode('latin-1')}" * bool(scope["query_string"])
-        )
-        reason = f"&reason={error.code}" if type(error) is not NotSignedIn else ""
-        location = f"{self._base}/login-demo/?next={quote(wanted, safe='/')}{reason}"
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+        reason = "" if type(error) is NotSignedIn else error.code
+        location = self._site.base_url + _sign_in_page(next=path.removeprefix(self._site.prefix) + query, reason=reason)
         return RedirectResponse(location, 303, {"Cache-Control": "no-store"})
 
     def _page(self, error: AuthError, scope: Scope) -> Response:
-        state = scope.get("state", {})
-        begun = state.get("sign_in", {})
-        again = f"{self._prefix}/login-demo/?reason={error.code}"
-        if begun.get("next"):
-            again += f"&next={quote(begun['next'], safe='/')}"
-        actions = [("Try again", again)]
-        if isinstance(state.get("identity"), Identity):
-            actions.insert(0, ("Open the app", f"{self._prefix}/gradio/"))
+        if isinstance(error, RequestError):
+            return self._message(error.title, error.sentence, error.status)
+        next_path, account = (error.next_path, error.account) if isinstance(error, SignInError) else ("", None)
+        actions = [("Try again", self._site.prefix + _sign_in_page(reason=error.code, next=next_path))]
+        if isinstance(credential_in(scope).outcome, Identity):
+            actions.insert(0, ("Open the app", f"{self._site.prefix}/gradio/"))
+        detail = f"You signed in as {account[:254]}." if account else ""
+        return self._message(error.title, error.sentence, error.status, detail=detail, actions=actions)
+
+    def _message(
+        self,
+        heading: str,
+        sentence: str,
+        status: int,
+        *,
+        detail: str = "",
+        actions: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
         return self._pages.response(
             "message.html",
-            status=error.status,
-            heading=error.title,
-            sentence=error.sentence,
-            detail=f"You signed in as {begun['email'][:254]}." if isinstance(begun.get("email"), str) else "",
-            actions=actions,
+            status=status,
+            headers=headers,
+            heading=heading,
+            sentence=sentence,
+            detail=detail,
+            actions=actions or [("To the start", f"{self._site.prefix}/")],
         )
 
     def _challenge(self, error: AuthError, response: Response) -> None:
@@ -113,8 +128,8 @@ class Answers:
         challenge = ", ".join(f'{name}="{value}"' for name, value in params.items())
         response.headers["WWW-Authenticate"] = f"Bearer {challenge}".rstrip()
 
-    def _log(self, error: AuthError, scope: Scope) -> None:
-        client = scope.get("client")
+    def _log(self, error: AuthError, scope: Scope, what: str = "refused") -> None:
+        client, cause = scope.get("client"), error.__cause__
         level = logging.INFO if type(error) is NotSignedIn else logging.WARNING
         about = {
             "error": type(error).__name__,
@@ -124,7 +139,18 @@ class Answers:
             "path": scope["path"][:200],
             "client": client[0] if client else None,
         }
-        cause = error.__cause__
         if isinstance(cause, AuthError):
             about["cause"] = type(cause).__name__
-        log.log(level, "refused: %s", error, extra={"about": about})
+        fault = None if isinstance(cause, AuthError) else cause
+        log.log(level, "%s: %s", what, error, extra={"about": about}, exc_info=fault)
+
+
+def _sign_in_page(**query: str) -> str:
+    """The path of the sign-in page that says the `reason` and leads on to `next`."""
+    return "/login-demo/?" + "&".join(f"{name}={quote(value, safe='/')}" for name, value in query.items() if value)
+
+
+def _closing(response: Response) -> Response:
+    """The body may not have been read, so the connection cannot be used again (RFC 9112 section 9.3)."""
+    response.headers["Connection"] = "close"
+    return response

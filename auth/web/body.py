@@ -1,27 +1,31 @@
 """The one bounded read of a request's body."""
 
-from starlette.exceptions import HTTPException
+import asyncio
+
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-BODY_BYTES = 16 * 2**20
-"""The longest that is read; a longer one is answered 413."""
+from auth.errors import BodyTooLarge
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, *, at_most: int, within: float | None = None) -> bytes:
     """The whole body.
 
+    Args:
+        at_most: bytes.
+        within: seconds for all of it; None leaves that to whatever is in front.
+
     Raises:
-        HTTPException: it is too long.
-        ClientDisconnect: it did not come.
+        BodyTooLarge, ClientDisconnect, TimeoutError.
     """
     body, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > BODY_BYTES:
-            raise HTTPException(413, f"What was sent is longer than {BODY_BYTES} bytes.")
+    async with asyncio.timeout(within):
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > at_most:
+                raise BodyTooLarge.than(at_most)
     return bytes(body)

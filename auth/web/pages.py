@@ -3,21 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
-
-from auth.settings import Settings
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Pages:
-    """Renders `auth/templates`; every value is escaped. Templates see `app_title`, `base` (the path prefix, no slash
-    at its end) and what the caller passes."""
+    """Renders `auth/templates`; every value is escaped. Templates see `app_title`, `prefix` (the path of
+    `PUBLIC_URL`, without a slash at its end) and what the caller passes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, *, app_title: str, prefix: str) -> None:
         self._jinja = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -25,7 +22,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._jinja.globals.update(app_title=settings.app_title, base=urlsplit(settings.base_url).path)
+        self._jinja.globals.update(app_title=app_title, prefix=prefix)
 
     def response(
         self, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any

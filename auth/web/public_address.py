@@ -2,11 +2,12 @@
 
 from urllib.parse import urlsplit
 
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.settings import Settings
-from auth.urls import is_loopback
+from auth.errors import Misdirected
+from auth.urls import Site, is_loopback
+from auth.web.answers import Answers
 from auth.web.headers import header, is_page_load
 
 MISLEADING = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server"})
@@ -18,21 +19,18 @@ class PublicAddress:
     proxy, so that nothing behind it can be led elsewhere by a caller's headers.
 
     On loopback a foreign Host is refused: it is another site's page that had its name point here (DNS rebinding).
+
+    Args:
+        framed: pages of other sites may show this app in a frame.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
-        url = urlsplit(settings.base_url)
+    def __init__(self, app: ASGIApp, *, site: Site, answers: Answers, framed: bool) -> None:
         self._app = app
-        self._base = settings.base_url
-        self._scheme = url.scheme
-        self._netloc = url.netloc
-        self._host = url.netloc.encode()
-        self._hostname = url.hostname
-        self._port = url.port
-        self._prefix = url.path
-        self._is_loopback = is_loopback(url.hostname or "")
+        self._site = site
+        self._answers = answers
+        self._host = site.netloc.encode()
         self._sealed = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
-        if settings.cookie_samesite != "none":
+        if not framed:
             self._sealed.append((b"x-frame-options", b"SAMEORIGIN"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,26 +45,27 @@ class PublicAddress:
                 headers += [seal for seal in self._sealed if seal[0] not in said]
             await send(message)
 
-        if self._is_loopback and (elsewhere := self._elsewhere(scope)):
+        if self._site.is_loopback and (elsewhere := self._elsewhere(scope)):
             await elsewhere(scope, receive, send_sealed)
             return
-        scope["scheme"] = self._scheme if scope["type"] == "http" else self._scheme.replace("http", "ws")
+        scheme = self._site.scheme
+        scope["scheme"] = scheme if scope["type"] == "http" else scheme.replace("http", "ws")
         scope["headers"] = [(b"host", self._host)] + [h for h in scope["headers"] if h[0] not in MISLEADING]
-        if self._prefix:
+        if self._site.prefix:
             self._add_prefix(scope)
         await self._app(scope, receive, send_sealed)
 
     def _add_prefix(self, scope: Scope) -> None:
-        scope["root_path"] = self._prefix
+        scope["root_path"] = prefix = self._site.prefix
         path = scope["path"]
-        if path != self._prefix and not path.startswith(f"{self._prefix}/"):
-            scope["path"] = self._prefix + path
-            scope["raw_path"] = self._prefix.encode() + scope.get("raw_path", path.encode())
+        if path != prefix and not path.startswith(f"{prefix}/"):
+            scope["path"] = prefix + path
+            scope["raw_path"] = prefix.encode() + scope.get("raw_path", path.encode())
 
     def _elsewhere(self, scope: Scope) -> Response | None:
         """What a request to another name of this machine gets: the sign-in's cookies live under one name only."""
         asked = header(scope, b"host")
-        if asked == self._netloc:
+        if asked == self._site.netloc:
             return None
         try:
             host = urlsplit(f"//{asked}")
@@ -74,10 +73,9 @@ class PublicAddress:
         except ValueError:
             name, port = "", None
         if not is_loopback(name):
-            return PlainTextResponse(f"This app answers at {self._base} only.\n", 421)
-        if name == self._hostname or port != self._port or not is_page_load(scope):
+            return self._answers.to(Misdirected.to(asked, self._site.base_url), scope)
+        if name == self._site.hostname or port != self._site.port or not is_page_load(scope):
             return None
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
-        origin = self._base.removesuffix(self._prefix)
-        return RedirectResponse(f"{origin}/{path.lstrip('/')}{query}", 307)
+        return RedirectResponse(f"{self._site.origin}/{path.lstrip('/')}{query}", 307)

@@ -31,6 +31,7 @@ from starlette.types import ASGIApp, Message, Scope
 import ui.mount
 from auth import Auth, Settings
 from auth.sessions.cookie import cookie_name, session_signer
+from ui.serving import Stopping
 
 ROUNDS = 31
 GOAL = 1.10
@@ -63,7 +64,7 @@ def gated() -> tuple[FastAPI, Headers]:
     auth = Auth(SETTINGS)
     auth.install(app)
     ui.mount.main_blocks = blocks
-    ui.mount.mount_main(app, auth)
+    ui.mount.mount_main(app, auth, Stopping())
     session: dict[str, Any] = {}
     auth.sessions.begin(session, next(iter(auth.providers)), {"sub": "ada", "name": "Ada", "email": "ada@example.com"})
     value = session_signer(auth.settings).sign(b64encode(json.dumps(session).encode()))

@@ -16,6 +16,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -55,7 +56,13 @@ def behind_sessions(route: Route, *, checked: bool) -> ASGIApp:
     if checked:
         sessions = Sessions(SETTINGS, {}, MemoryRevocations())
         known = verifier(pool_keys(), now=time.time)
-        return Authentication(app, settings=SETTINGS, sessions=sessions, verifier=known)
+        return Authentication(
+            app,
+            base_url=SETTINGS.base_url,
+            sessions=sessions,
+            verifier=known,
+            session_cookie=partial(SessionCookie, settings=SETTINGS),
+        )
     return SessionCookie(app, settings=SETTINGS)
 
 

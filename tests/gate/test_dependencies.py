@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -13,10 +14,9 @@ from auth.gate.authentication import Authentication
 from auth.gate.dependencies import JWTAuthorizationCredentials, JWTBearer, require_identity
 from auth.identity import Identity
 from auth.programs.verifier import cognito_verifier
+from auth.sessions import SessionCookie
 from auth.sessions.revocations import MemoryRevocations
 from auth.sessions.session import Sessions
-from auth.web.answers import Answers
-from auth.web.pages import Pages
 from tests.support.asgi import (
     ACME,
     NOW,
@@ -27,6 +27,7 @@ from tests.support.asgi import (
     ask,
     fetch_keys,
     http_scope,
+    made_answers,
     signed_cookie,
     sound_settings,
 )
@@ -39,7 +40,7 @@ def app_of(*routers: APIRouter, clock: Clock | None = None) -> ASGIApp:
     """Routes in the layers they run in, and errors answered as the app answers them."""
     clock = clock or Clock()
     app = FastAPI()
-    answers = Answers(SETTINGS, Pages(SETTINGS), resource_metadata=None)
+    answers = made_answers(SETTINGS)
 
     @app.exception_handler(AuthError)
     async def refused(request: Request, error: AuthError) -> Response:
@@ -49,7 +50,13 @@ def app_of(*routers: APIRouter, clock: Clock | None = None) -> ASGIApp:
         app.include_router(router)
     sessions = Sessions(SETTINGS, {"acme": ACME}, MemoryRevocations(now=clock), now=clock)
     verifier = cognito_verifier(SETTINGS, fetch=fetch_keys, now=clock)
-    return Authentication(app, settings=SETTINGS, sessions=sessions, verifier=verifier)
+    return Authentication(
+        app,
+        base_url=SETTINGS.base_url,
+        sessions=sessions,
+        verifier=verifier,
+        session_cookie=partial(SessionCookie, settings=SETTINGS),
+    )
 
 
 def routes() -> APIRouter:

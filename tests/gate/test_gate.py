@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import weakref
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,12 +19,11 @@ from auth.errors import NotSignedIn, ScopeTooNarrow, TokenInvalid
 from auth.gate.authentication import Authentication
 from auth.gate.dependencies import require_identity, require_scopes
 from auth.gate.gate import Gate
-from auth.identity import Identity, identity_of
+from auth.identity import Credential, Identity, identity_of
 from auth.programs.verifier import cognito_verifier
+from auth.sessions import SessionCookie, cookie_name, session_signer
 from auth.sessions.revocations import MemoryRevocations
 from auth.sessions.session import Sessions
-from auth.web.answers import Answers
-from auth.web.pages import Pages
 from tests.support.asgi import (
     ACME,
     NOW,
@@ -31,6 +34,7 @@ from tests.support.asgi import (
     ask,
     fetch_keys,
     http_scope,
+    made_answers,
     signed_cookie,
     sound_settings,
 )
@@ -53,16 +57,15 @@ class House:
     def around(self, app: ASGIApp | None = None, *, gated: bool = True, **options: Any) -> ASGIApp:
         app = app or self.behind
         if gated:
-            answers = Answers(self.settings, Pages(self.settings), resource_metadata=None)
-            app = Gate(
-                app,
-                answers=answers,
-                sessions=self.sessions,
-                verifier=self.verifier,
-                scopes=self.settings.api_scopes,
-                **options,
-            )
-        return Authentication(app, settings=self.settings, sessions=self.sessions, verifier=self.verifier)
+            answers = made_answers(self.settings)
+            app = Gate(app, answers=answers, scopes=self.settings.api_scopes, **options)
+        return Authentication(
+            app,
+            base_url=self.settings.base_url,
+            sessions=self.sessions,
+            verifier=self.verifier,
+            session_cookie=partial(SessionCookie, settings=self.settings),
+        )
 
     def session(self) -> dict[str, Any]:
         session: dict[str, Any] = {}
@@ -135,13 +138,13 @@ async def test_what_is_no_session_and_no_token_is_nobody(house: House, headers: 
 @pytest.mark.parametrize("headers", NOBODY.values(), ids=NOBODY)
 async def test_outside_the_gate_nobody_is_known_to_be_nobody(house: House, headers: dict[str, str]) -> None:
     assert (await ask(house.around(gated=False), http_scope("/", headers=headers))).body == b"inside"
-    assert type(house.behind.scope["state"]["identity"]) is NotSignedIn
+    assert type(house.behind.scope["state"]["credential"].outcome) is NotSignedIn
 
 
 @pytest.mark.anyio
 async def test_where_nobody_asked_who_is_calling_the_gate_is_shut(house: House) -> None:
-    answers = Answers(house.settings, Pages(house.settings), resource_metadata=None)
-    gate = Gate(house.behind, answers=answers, sessions=house.sessions, verifier=None, scopes=())
+    answers = made_answers(house.settings)
+    gate = Gate(house.behind, answers=answers, scopes=())
     assert (await ask(gate, http_scope("/gradio/"))).status == 401
 
 
@@ -729,11 +732,65 @@ async def test_a_stream_runs_on_while_its_session_stands(house: House) -> None:
     assert [message["body"] for message in exchange.sent[1:]] == [b"hello", b"too late"]
 
 
+def rewriting(app: ASGIApp) -> ASGIApp:
+    """What an app behind the gate may do to a request: change its session in place, and put others in its place."""
+
+    async def rewritten(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["session"].get("person", {}).clear()
+        scope["session"] = {}
+        scope["state"]["credential"] = Credential(outcome=NotSignedIn())
+        await app(scope, receive, send)
+
+    return rewritten
+
+
+BEHIND = {
+    "rewriting": rewriting,
+    "a session middleware of its own": lambda app: SessionMiddleware(app, secret_key="of-gradio-in-a-space"),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
+async def test_what_the_app_behind_does_to_its_session_neither_cuts_a_stream_nor_keeps_it(house, behind) -> None:
+    session = house.session()
+    exchange = Exchange(house.around(behind(streaming)), http_scope("/gradio/", headers=house.cookie(session)))
+    await exchange.began()
+    await asyncio.sleep(0.05)
+    assert not exchange.task.done()
+    house.sessions.end(session)
+    await exchange.ended()
+    assert exchange.is_complete
+
+
+@pytest.mark.anyio
+async def test_a_session_middleware_behind_the_gate_leaves_this_cookie_alone(house: House) -> None:
+    """Also where the session's sign of life is due to be written into it."""
+
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["session"]["visits"] = 1
+        await house.behind(scope, receive, send)
+
+    cookie = house.cookie()
+    house.clock.advance(600)
+    answer = await ask(house.around(BEHIND["a session middleware of its own"](counting)), http_scope(headers=cookie))
+    ours, theirs = (
+        next(value for value in answer.headers.getlist("set-cookie") if value.startswith(f"{name}="))
+        for name in (cookie_name(house.settings), "session")
+    )
+    assert theirs
+    signed = ours.partition("=")[2].partition(";")[0]
+    content = json.loads(b64decode(session_signer(house.settings).unsign(signed)))
+    assert content.keys() == {"person"}
+    assert content["person"]["seen"] == NOW + 600
+
+
 @pytest.mark.anyio
 @pytest.mark.usefixtures("quick")
 async def test_a_stream_is_ended_with_a_farewell_when_there_is_one(house: House) -> None:
     words: list[bytes | None] = [None, None, b"goodbye"]
-    app = house.around(Listening(), farewell=lambda scope: words.pop(0))
+    app = house.around(Listening(), closing_message=lambda scope: words.pop(0))
     exchange = Exchange(app, http_scope("/gradio/", headers=house.cookie()))
     await exchange.ended()
     assert [message["body"] for message in exchange.sent[1:]] == [b"hello", b"goodbye"]
@@ -744,7 +801,7 @@ async def test_a_stream_is_ended_with_a_farewell_when_there_is_one(house: House)
 @pytest.mark.usefixtures("quick")
 async def test_a_stream_whose_session_has_ended_gets_no_farewell(house: House) -> None:
     session = house.session()
-    app = house.around(streaming, farewell=lambda scope: None if house.clock() == NOW else b"goodbye")
+    app = house.around(streaming, closing_message=lambda scope: None if house.clock() == NOW else b"goodbye")
     exchange = Exchange(app, http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
     house.sessions.end(session)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection, Request
 
 from auth.errors import AuthError, NotSignedIn, SessionExpired, TokenExpired
-from auth.identity import Identity, identity_of
+from auth.identity import Credential, Identity, identity_of
 from tests.support.asgi import NOW, http_scope
 
 ADA = Identity(
@@ -85,19 +85,19 @@ REQUESTS = {
 
 @pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS)
 def test_the_identity_is_read_from_any_request(request_of) -> None:
-    assert identity_of(request_of(http_scope(state={"identity": ADA}))) is ADA
+    assert identity_of(request_of(http_scope(state={"credential": Credential(outcome=ADA)}))) is ADA
 
 
 @pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("error", [SessionExpired("over"), TokenExpired("exp"), NotSignedIn("")], ids=repr)
 def test_what_stands_in_the_way_of_an_identity_is_raised_as_it_is(request_of, error: AuthError) -> None:
     with pytest.raises(AuthError) as raised:
-        identity_of(request_of(http_scope(state={"identity": error})))
+        identity_of(request_of(http_scope(state={"credential": Credential(outcome=error)})))
     assert raised.value is error
 
 
 @pytest.mark.parametrize(
-    "state", [{}, {"identity": None}, {"identity": "ada"}, {"identity": True}, {"user": ADA}], ids=repr
+    "state", [{}, {"credential": None}, {"credential": "ada"}, {"credential": ADA}, {"identity": ADA}], ids=repr
 )
 @pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS)
 def test_where_nobody_was_established_there_is_nobody(request_of, state: dict[str, Any]) -> None:
@@ -105,7 +105,7 @@ def test_where_nobody_was_established_there_is_nobody(request_of, state: dict[st
         identity_of(request_of(http_scope(state=state)))
 
 
-@pytest.mark.parametrize("thing", [None, "ada", {"state": {"identity": ADA}}, object()], ids=repr)
+@pytest.mark.parametrize("thing", [None, "ada", {"state": {"credential": Credential(outcome=ADA)}}, object()], ids=repr)
 def test_what_is_no_request_has_no_identity(thing: object) -> None:
     with pytest.raises(NotSignedIn):
         identity_of(thing)

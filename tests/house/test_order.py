@@ -121,3 +121,21 @@ def faults(root: Path) -> Iterator[tuple[str, str]]:
             wing = whole.rpartition(".")[0]
             if wing in handed_on and not module.startswith(wing) and name in handed_on[wing]:
                 yield module, f"{place_of(module)} reaches past {wing} for {name}"
+
+
+MADE_BY_AUTHLIB = {"auth.local.token_endpoint", "auth.local.provider", "auth.local.cognito"}
+"""OAuth servers: their protocol's errors are Authlib's to answer."""
+
+
+def test_errors_become_http_in_one_module() -> None:
+    """Elsewhere nothing makes an answer with the status of an error, and every exception of `auth` is in one tree."""
+    for module, path in modules(ROOT).items():
+        if module in ("auth.web.answers", "ui.isolation.middleware") or module in MADE_BY_AUTHLIB:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and (getattr(node.func, "id", "") or "").endswith("Response"):
+                said = [*node.args[:2], *(keyword.value for keyword in node.keywords if keyword.arg == "status_code")]
+                statuses = [value.value for value in said if isinstance(value, ast.Constant)]
+                assert not [status for status in statuses if isinstance(status, int) and status >= 400], module
+            if isinstance(node, ast.ClassDef):
+                assert "HTTPException" not in [getattr(base, "id", "") for base in node.bases], (module, node.name)

@@ -16,14 +16,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.identity import Identity
-from auth.web.answers import Answers
-from auth.web.body import BODY_BYTES
-from auth.web.pages import Pages
-from tests.support.asgi import Answer, Clock, ask, http_scope, sound_settings
+from auth.identity import Credential, Identity
+from tests.support.asgi import Answer, Clock, ask, http_scope, made_answers, sound_settings
 from ui.isolation.files import Folder, files_named_in
 from ui.isolation.grants import Gifts
-from ui.isolation.middleware import Ownership
+from ui.isolation.middleware import BODY_BYTES, Ownership
 from ui.isolation.owners import (
     BUSY_SECONDS,
     IN_ALL,
@@ -329,7 +326,7 @@ def owned(
     now: Callable[[], float] = time.time,
 ) -> Ownership:
     settings = sound_settings().completed()
-    answers = Answers(settings, Pages(settings), resource_metadata=None)
+    answers = made_answers(settings)
     folder = Folder(str(root), assets=[])
     gifts = Gifts(owners=owners, folder=folder, plain={"shows", 7}, now=now)
     return Ownership(app, answers=answers, owners=owners, folder=folder, gifts=gifts, routes=routes)
@@ -369,7 +366,7 @@ class House:
             f"/gradio{path}",
             root_path="/gradio",
             headers={"Content-Type": kind} if kind else {},
-            state={"identity": identity(who)},
+            state={"credential": Credential(outcome=identity(who))},
             **more,
         )
         return await ask(self.app, scope, body)
@@ -573,7 +570,7 @@ async def test_a_body_is_read_up_to_a_bound_and_not_further(house: House) -> Non
     assert (await house.ask(BOB, "/gradio_api/queue/join", body=longest)).status == 200
     answer = await house.ask(BOB, "/gradio_api/queue/join", body=b" " + longest)
     assert answer.status == 413
-    assert answer.json == {"detail": f"What was sent is longer than {BODY_BYTES} bytes."}
+    assert answer.json == {"detail": f"What was sent is longer than {BODY_BYTES} bytes.", "error": "too_large"}
     assert len(house.asked) == 1
 
 
@@ -593,7 +590,7 @@ async def test_what_is_uploaded_goes_through_as_it_comes_whatever_its_length(roo
         while (await receive())["more_body"]:
             behind.append(given)
 
-    scope = http_scope("/gradio_api/upload", method="POST", state={"identity": identity(BOB)})
+    scope = http_scope("/gradio_api/upload", method="POST", state={"credential": Credential(outcome=identity(BOB))})
     await owned(app, root, owners)(scope, receive, send)
     assert behind == list(range(1, parts))
 
@@ -608,7 +605,7 @@ async def test_a_caller_who_leaves_in_the_middle_of_a_body_gets_no_answer(root: 
     async def nobody(*_: object) -> None:
         raise AssertionError("nothing is to be called")
 
-    scope = http_scope("/gradio_api/queue/join", method="POST", state={"identity": identity(BOB)})
+    scope = http_scope("/gradio_api/queue/join", method="POST", state={"credential": Credential(outcome=identity(BOB))})
     await owned(nobody, root, owners)(scope, receive, nobody)
 
 

@@ -64,8 +64,8 @@ class World:
 
     def start(self, **settings: Any) -> LocalProvider:
         made = Settings(_env_file=None, **settings)  # type: ignore[call-arg]
-        pages = Pages(made)
-        answers = Answers(made, pages, resource_metadata=None)
+        pages = Pages(app_title=made.app_title, prefix=made.site.prefix)
+        answers = Answers(made.site, pages, resource_metadata=None)
         self.provider = LocalProvider(made, pages, now=lambda: self.now)
         app = Starlette(
             routes=[Mount("/local", routes=self.provider.routes)],

@@ -15,7 +15,7 @@ from tests.replicas.visitor import API, OWN, Visitor
 from tests.support.app_server import AppServer
 from tests.support.provider import Provider
 from ui.serving.server import Server
-from ui.serving.stopping import WORDS
+from ui.serving.stopping import SENTENCE
 
 
 class StoppingServer(AppServer):
@@ -25,7 +25,7 @@ class StoppingServer(AppServer):
         super().__init__({"acme": provider})
         config = self._server.config
         config.timeout_graceful_shutdown = 20  # what uvicorn would do in the end is not what is looked at
-        self._server = Server(config, config.app.state.stopping, grace=1.0)  # type: ignore[union-attr]
+        self._server = Server(config, self.stopping, grace=1.0)
         self._thread = Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
     def stop(self) -> None:
@@ -52,7 +52,7 @@ def test_an_event_that_is_cut_is_told(app: StoppingServer, visitor: Visitor, cap
         app.stop()
         begun = time.monotonic()
         *_, last = messages
-    assert last == ("error", WORDS)
+    assert last == ("error", SENTENCE)
     assert time.monotonic() - begun > 1
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 

@@ -84,11 +84,22 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Auth:
     return Auth(sound_settings(**pool), now=lambda: float(NOW))
 
 
+def steps(parts: Auth) -> APIRouter:
+    return login_routes(
+        site=parts.site,
+        pages=parts.pages,
+        providers=parts.providers,
+        sessions=parts.sessions,
+        admit=parts.admit,
+        now=parts.now,
+    )
+
+
 @pytest.fixture
 def client(parts: Auth) -> httpx2.AsyncClient:
     app = FastAPI()
     parts.install(app)
-    app.include_router(api_routes(parts))
+    app.include_router(api_routes(scopes=parts.settings.api_scopes))
     app.include_router(own_routes())
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=parts.settings.base_url)
 
@@ -220,7 +231,7 @@ async def test_an_identity_can_be_answered_and_shows_all_but_its_session(parts, 
 async def test_the_steps_of_people_take_no_token(parts, path: str) -> None:
     app = FastAPI()
     parts.install(app)
-    app.include_router(login_routes(parts))
+    app.include_router(steps(parts))
     asking = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=parts.settings.base_url)
 
     answer = await asking.get(path, headers=bearer() | cookie(parts))
@@ -235,7 +246,7 @@ async def test_signing_out_clears_what_the_browser_keeps_unless_other_apps_share
     parts = Auth(sound_settings(public_url=f"https://apps.example.com{prefix}"))
     app = FastAPI()
     parts.install(app)
-    app.include_router(login_routes(parts))
+    app.include_router(steps(parts))
     asking = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=parts.settings.base_url)
 
     answer = await asking.get("/logout", headers=cookie(parts))

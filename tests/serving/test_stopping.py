@@ -8,7 +8,7 @@ import pytest
 
 from auth.gate.gate import CHECK_SECONDS
 from tests.support.asgi import Clock, http_scope
-from ui.serving.stopping import WORDS, Stopping
+from ui.serving.stopping import SENTENCE, Stopping
 
 TAB = http_scope("/app/gradio/gradio_api/queue/data")
 CALL = http_scope("/gradio/gradio_api/call/answer/an-event")
@@ -25,7 +25,7 @@ class Stop:
         end = self.clock.now + seconds
         while self.clock.now < end:
             for stream in streams:
-                self.stopping.farewell(stream)
+                self.stopping.closing_message(stream)
             self.clock.advance(min(CHECK_SECONDS, end - self.clock.now))
 
 
@@ -36,38 +36,38 @@ def stop() -> Stop:
 
 @pytest.mark.parametrize("stream", [TAB, CALL, HEARTBEAT])
 def test_nothing_ends_before_the_stop(stop: Stop, stream: dict[str, object]) -> None:
-    assert stop.stopping.farewell(stream) is None
+    assert stop.stopping.closing_message(stream) is None
 
 
 @pytest.mark.parametrize("stream", [TAB, CALL])
 def test_an_event_goes_on_for_as_long_as_is_stated(stop: Stop, stream: dict[str, object]) -> None:
     stop.stopping.begin(25)
     stop.clock.advance(24.9)
-    assert stop.stopping.farewell(stream) is None
+    assert stop.stopping.closing_message(stream) is None
     stop.clock.advance(0.1)
-    assert stop.stopping.farewell(stream)
+    assert stop.stopping.closing_message(stream)
 
 
 def test_an_event_that_is_cut_is_told_in_the_words_of_its_stream(stop: Stop) -> None:
     stop.stopping.begin(0)
-    told = (stop.stopping.farewell(TAB) or b"").decode().split("\n\n")
+    told = (stop.stopping.closing_message(TAB) or b"").decode().split("\n\n")
     shown, ended, stopped, rest = (json.loads(message.removeprefix("data: ") or "null") for message in told)
-    assert (shown["msg"], shown["log"], shown["visible"]) == ("log", WORDS, True)
+    assert (shown["msg"], shown["log"], shown["visible"]) == ("log", SENTENCE, True)
     assert stopped["msg"] == stopped["message"] == "Server stopped unexpectedly."
-    assert (ended["msg"], ended["message"], ended["success"]) == ("unexpected_error", WORDS, False)
+    assert (ended["msg"], ended["message"], ended["success"]) == ("unexpected_error", SENTENCE, False)
     assert rest is None
-    assert stop.stopping.farewell(CALL) == f'event: error\ndata: "{WORDS}"\n\n'.encode()
+    assert stop.stopping.closing_message(CALL) == f'event: error\ndata: "{SENTENCE}"\n\n'.encode()
 
 
 def test_a_sign_of_life_goes_on_while_an_event_does_and_ends_soon_after_the_last(stop: Stop) -> None:
     stop.stopping.begin(25)
     stop.passes(10, TAB)
-    assert stop.stopping.farewell(HEARTBEAT) is None
+    assert stop.stopping.closing_message(HEARTBEAT) is None
     stop.clock.advance(2 * CHECK_SECONDS)
-    assert stop.stopping.farewell(HEARTBEAT) == b""
+    assert stop.stopping.closing_message(HEARTBEAT) == b""
 
 
 def test_a_sign_of_life_ends_with_the_time_that_is_stated(stop: Stop) -> None:
     stop.stopping.begin(6)
     stop.passes(6, CALL)
-    assert stop.stopping.farewell(HEARTBEAT) == b""
+    assert stop.stopping.closing_message(HEARTBEAT) == b""

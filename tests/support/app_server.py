@@ -21,6 +21,7 @@ from app import create_app
 from auth.sessions.cookie import cookie_name, session_signer
 from auth.settings import Settings
 from tests.support.provider import Provider
+from ui.serving import Stopping
 
 SECRET_KEY = "kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"
 START_SECONDS = 30.0
@@ -44,7 +45,8 @@ class AppServer:
         chosen = {"secret_key": SECRET_KEY, "providers": tuple(p.settings(name) for name, p in providers.items())}
         self.settings = Settings(_env_file=None, port=self.port, **(chosen | settings))  # type: ignore[call-arg]
         self.url = self.settings.base_url
-        app = asyncio.run(_build(self.settings))
+        self.stopping = Stopping()
+        app = asyncio.run(_build(self.settings, self.stopping))
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
@@ -145,9 +147,9 @@ class Browser(httpx2.Client):
         self.cookie = seal(self.app, content)
 
 
-async def _build(settings: Settings) -> FastAPI:
+async def _build(settings: Settings, stopping: Stopping) -> FastAPI:
     """In a running loop: where there is none, Gradio opens one for each of its locks and leaves it open."""
-    return create_app(settings)
+    return create_app(settings, stopping=stopping)
 
 
 def agree(url: str) -> str:

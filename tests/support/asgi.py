@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.sessions.cookie import cookie_name, session_signer
 from auth.settings import ProviderSettings, Settings
+from auth.web import Answers, Pages
 
 NOW = 1_800_000_000.0
 KEY = "kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"
@@ -48,6 +49,12 @@ def sound_settings(**changes: Any) -> Settings:
     """Settings of an app on this machine that people enter through `acme`; nothing is read from a file."""
     chosen = {"host": "127.0.0.1", "port": 8000, "public_url": "", "secret_key": KEY, "providers": (ACME,)} | changes
     return Settings(_env_file=None, **chosen)
+
+
+def made_answers(settings: Settings, *, resource_metadata: str | None = None) -> Answers:
+    """What turns errors into HTTP in an app of these settings."""
+    pages = Pages(app_title=settings.app_title, prefix=settings.site.prefix)
+    return Answers(settings.site, pages, resource_metadata=resource_metadata)
 
 
 def signed_cookie(settings: Settings, content: object) -> str:

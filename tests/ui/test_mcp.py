@@ -128,8 +128,8 @@ class Recorder:
 SEEN: list[tuple[str, Headers]] = []
 
 
-def recorded_app(settings: Settings) -> Any:
-    app = create_app(settings)
+def recorded_app(settings: Settings, **options: Any) -> Any:
+    app = create_app(settings, **options)
     app.add_middleware(Recorder, seen=SEEN)
     return app
 

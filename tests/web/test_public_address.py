@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.web.public_address import PublicAddress
-from tests.support.asgi import Answer, Recorder, ask, http_scope, sound_settings
+from tests.support.asgi import Answer, Recorder, ask, http_scope, made_answers, sound_settings
 
 PUBLIC = {"host": "0.0.0.0", "public_url": "https://app.example.com"}
 PREFIX = {"host": "0.0.0.0", "public_url": "https://example.com/app"}
@@ -17,7 +17,9 @@ PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 
 
 def edge(app: ASGIApp, settings: dict[str, Any]) -> PublicAddress:
-    return PublicAddress(app, settings=sound_settings(**settings))
+    made = sound_settings(**settings)
+    framed = made.cookie_samesite == "none"
+    return PublicAddress(app, site=made.site, answers=made_answers(made), framed=framed)
 
 
 async def reached(settings: dict[str, Any], scope: Scope) -> Scope:

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from auth.errors import AuthError
 from auth.identity import identity_in
 from auth.web import Answers, read_body
 from ui.isolation.documents import is_form, nodes, read_document, replayed
@@ -29,6 +30,7 @@ from ui.isolation.owners import Owners, TooManySessions
 
 STREAMED = ("/gradio_api/upload", "/gradio_api/process_recording")
 """What comes here is a file of any length, and nothing else: it goes through unread."""
+BODY_BYTES = 16 * 2**20
 DRAWING = frozenset({"id", "background", "layers", "composite"})
 """The members of an ImageEditor's value; `id` stands for the drawing that its component holds already."""
 DRAWING_CHARACTERS = 8
@@ -87,13 +89,15 @@ class Ownership:
         try:
             self._check_address(path, query, theirs)
             if method not in ("GET", "HEAD") and path not in STREAMED:
-                body = await read_body(receive)
+                body = await read_body(receive, at_most=BODY_BYTES)
                 document = await read_document(scope, body)
                 receive = replayed(body, receive)
                 self._check_document(document, theirs, tells=is_form(scope) or TELLS.search(body) is not None)
             link = dict(query).get("deep_link")
             hear = self._gifts.told(method, path, document, who) if link is None else self._gifts.opened(link, who)
             await self._app(scope, receive, heard(hear, send) if hear else send)
+        except AuthError as error:
+            await self._answers.to(error, scope)(scope, receive, send)
         except HTTPException as refusal:
             await self._refuse(refusal, scope, receive, send)
         except ClientDisconnect:

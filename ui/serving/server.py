@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -62,10 +62,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: FastAPI, **options: Any) -> None:
+def serve(app: ASGIApp, stopping: Stopping, **options: Any) -> None:
     """`uvicorn.run`, with this protocol and this stop."""
     config = uvicorn.Config(app, http=HeadInTime, timeout_graceful_shutdown=GRACE_SECONDS + 5, **options)
-    server = Server(config, app.state.stopping)
+    server = Server(config, stopping)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

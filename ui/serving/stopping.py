@@ -10,14 +10,14 @@ from starlette.types import Scope
 
 from auth.gate import CHECK_SECONDS
 
-WORDS = "The app is being restarted. Please try again in a moment."
+SENTENCE = "The app is being restarted. Please try again in a moment."
 STOPPED = "Server stopped unexpectedly."
 """What gradio_client knows a stop by (`gradio_client.utils.ServerMessage.server_stopped`)."""
-LAST_WORDS = "".join(
+CLOSING_EVENTS = "".join(
     f"data: {json.dumps(message)}\n\n"
     for message in (
-        LogMessage(log=WORDS, level="warning", title="Restart").model_dump(mode="json"),  # for people
-        UnexpectedErrorMessage(message=WORDS).model_dump(mode="json"),  # for the page
+        LogMessage(log=SENTENCE, level="warning", title="Restart").model_dump(mode="json"),  # for people
+        UnexpectedErrorMessage(message=SENTENCE).model_dump(mode="json"),  # for the page
         {"msg": STOPPED, "message": STOPPED},  # for programs, which would wait for ever
     )
 ).encode()
@@ -35,7 +35,7 @@ class Stopping:
         self._last_event = self._now()
         self._until = self._last_event + seconds
 
-    def farewell(self, scope: Scope) -> bytes | None:
+    def closing_message(self, scope: Scope) -> bytes | None:
         """What to end a stream with, None while it may go on. Each stream asks every `CHECK_SECONDS`.
 
         What is no event (a tab's sign of life, an MCP client's open line) goes on only while there are events, for
@@ -49,7 +49,7 @@ class Stopping:
             self._last_event = now
             return None
         if is_tab:
-            return LAST_WORDS
+            return CLOSING_EVENTS
         if "/gradio_api/call/" in path:
-            return f"event: error\ndata: {json.dumps(WORDS)}\n\n".encode()
+            return f"event: error\ndata: {json.dumps(SENTENCE)}\n\n".encode()
         return None if now < min(self._until, self._last_event + 2 * CHECK_SECONDS) else b""

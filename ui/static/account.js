@@ -1,6 +1,6 @@
 // Runs once, in the head of the main page, before its components are drawn. Says who is signed in, and makes sure that
 // it stays true: the tab goes to sign in when its session has ended, and starts afresh when somebody else signed in.
-(({ base, title }) => {
+(({ prefix, title }) => {
   const send = window.fetch.bind(window);
   const never = new Promise(() => {}); // for callers who wait while the tab goes elsewhere
   let person; // issuer and subject of the one this tab was opened for
@@ -29,12 +29,12 @@
   }
 
   async function ask() {
-    const answer = await send(`${base}/user/me`, { cache: "no-store" }).catch(() => null);
+    const answer = await send(`${prefix}/user/me`, { cache: "no-store" }).catch(() => null);
     if (answer?.status === 401) {
       const { error } = await answer.json().catch(() => ({}));
       const reason = error && error !== "unauthenticated" ? error : "session_ended";
       const query = new URLSearchParams({ reason, next: location.pathname + location.search });
-      return go(() => location.replace(`${base}/login-demo/?${query}`));
+      return go(() => location.replace(`${prefix}/login-demo/?${query}`));
     }
     if (!answer?.ok) return null; // not to be known just now
     const me = await answer.json();
@@ -100,7 +100,7 @@
   const picture = element("span", "account-picture");
   const out = element("a", "account-out", "Sign out");
   picture.ariaHidden = "true";
-  out.href = `${base}/logout`;
+  out.href = `${prefix}/logout`;
   document.body.prepend(element("header", "account", element("p", "account-title", title), picture, who, out));
 
   check().then((me) => {
