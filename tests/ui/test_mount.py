@@ -76,7 +76,7 @@ OPEN_AT_SIGN_IN = {
     "/login-demo/static/x",
     "/login-demo/theme.css",
 }
-NOTHING = b"There is nothing at this address.\n"
+NOTHING = b'{"detail":"There is nothing at this address.","error":"not_found"}'
 """The answer in place of the sign-in Blocks' own, also to a HEAD, of which only the length can be seen."""
 CLOSED_AT_SIGN_IN = (
     "/login-demo/gradio_api/file={file}",
@@ -218,7 +218,7 @@ def test_of_the_sign_in_blocks_the_page_and_its_assets_answer_and_nothing_else(
     is_open = set()
     for path in under(served, "/login-demo"):
         for method in METHODS:
-            answer = anybody.request(method, path)
+            answer = anybody.request(method, path, headers={"Accept": "application/json"})
             if answer.status_code != 404 or answer.headers["content-length"] != str(len(NOTHING)):
                 is_open.add((method, path))
     assert {path for _, path in is_open} <= OPEN_AT_SIGN_IN
