@@ -11,8 +11,6 @@ import httpx2
 from authlib.integrations.starlette_client import OAuth
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import ASGIApp, Scope
 
@@ -97,21 +95,8 @@ class Auth:
         framed = self.settings.cookie_samesite == "none"
         app.add_middleware(PublicAddress, site=self.site, answers=self.answers, framed=framed)
         app.add_middleware(LingeringClose)
-
-        async def refused(request: Request, error: Exception) -> Response:
-            assert isinstance(error, AuthError)
-            return self.answers.to(error, request.scope)
-
-        async def unanswered(request: Request, error: Exception) -> Response:
-            assert isinstance(error, HTTPException)
-            return self.answers.for_http(error, request.scope)
-
-        async def faulty(request: Request, error: Exception) -> Response:
-            return self.answers.for_fault(request.scope)
-
-        app.add_exception_handler(AuthError, refused)
-        app.add_exception_handler(HTTPException, unanswered)
-        app.add_exception_handler(Exception, faulty)
+        for kind in (AuthError, HTTPException, Exception):
+            app.add_exception_handler(kind, self.answers.to_exception)
 
     def gate(self, app: ASGIApp, *, closing_message: Callable[[Scope], bytes | None]) -> Gate:
         """`app` for callers with an identity alone; a stream ends once there is a closing message."""

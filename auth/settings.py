@@ -16,7 +16,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
 from auth.urls import Site, as_browsers_spell, is_confidential, is_http_url, is_loopback
@@ -129,10 +135,9 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _google_unless_others_are_named(cls, given: dict[str, Any]) -> dict[str, Any]:
-        google = {name: given.get(f"google_{name}") for name in ("client_id", "client_secret")}
-        if "providers" in given or not google["client_id"]:
+        if "providers" in given or not given.get("google_client_id"):
             return given
-        return {**given, "providers": ({**GOOGLE, **{name: value for name, value in google.items() if value}},)}
+        return {**given, "providers": (_named_provider("google", given),)}
 
     @classmethod
     def load(cls) -> Self:
@@ -302,33 +307,22 @@ class Settings(BaseSettings):
         assert isinstance(env_settings, EnvSettingsSource)
         assert isinstance(dotenv_settings, DotEnvSettingsSource)
         environ = {**dotenv_settings.env_vars, **{k: v for k, v in env_settings.env_vars.items() if v}}
-        return init_settings, _ProviderSource(settings_cls, environ), env_settings, dotenv_settings
+        named = InitSettingsSource(settings_cls, _named_providers(environ))
+        return init_settings, named, env_settings, dotenv_settings
 
 
-class _ProviderSource(PydanticBaseSettingsSource):
-    """`PROVIDERS` and the names that hang on it (`ACME_ISSUER` for `acme`), as the `providers` field's value."""
+def _named_providers(environ: Mapping[str, str | None]) -> dict[str, Any]:
+    """The `providers` field: `PROVIDERS` and the names that go with it (`ACME_ISSUER` for `acme`), in lower case."""
+    if not (listed := environ.get("providers")):
+        return {}
+    names = [name.strip().lower() for name in listed.split(",") if name.strip()]
+    return {"providers": tuple(_named_provider(name, environ) for name in names)}
 
-    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str | None]) -> None:
-        super().__init__(settings_cls)
-        self.environ = environ
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        listed = self.environ.get("providers")
-        if not listed:
-            return {}
-        names = [name.strip().lower() for name in listed.split(",") if name.strip()]
-        return {"providers": tuple(self._provider(name) for name in names)}
-
-    def _provider(self, name: str) -> dict[str, str]:
-        given = {
-            key: value
-            for key in ("issuer", "client_id", "client_secret", "label")
-            if (value := self.environ.get(f"{name}_{key}"))
-        }
-        return {"label": name.capitalize()} | (GOOGLE if name == "google" else {}) | given | {"name": name}
+def _named_provider(name: str, environ: Mapping[str, str | None]) -> dict[str, str]:
+    known = GOOGLE if name == "google" else {"label": name.capitalize()}
+    parts = {part: environ.get(f"{name}_{part}") for part in ("issuer", "client_id", "client_secret", "label")}
+    return {**known, **{part: value for part, value in parts.items() if value}, "name": name}
 
 
 def _message(fault: Any) -> str:

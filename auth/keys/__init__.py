@@ -3,11 +3,4 @@
 from auth.keys.jwk import RS256Key, decode_base64, is_base64url, rs256_key, unbase64url
 from auth.keys.key_set import JwksCache
 
-__all__ = [
-    "JwksCache",
-    "RS256Key",
-    "decode_base64",
-    "is_base64url",
-    "rs256_key",
-    "unbase64url",
-]
+__all__ = ["JwksCache", "RS256Key", "decode_base64", "is_base64url", "rs256_key", "unbase64url"]

@@ -3,7 +3,4 @@
 from auth.local.cognito import LocalCognito
 from auth.local.provider import LocalProvider
 
-__all__ = [
-    "LocalCognito",
-    "LocalProvider",
-]
+__all__ = ["LocalCognito", "LocalProvider"]

@@ -5,11 +5,4 @@ from auth.people.id_token import TOKEN_BYTES
 from auth.people.pending import NEXT_AT_MOST, begin_sign_in, take_sign_in
 from auth.people.provider import Provider
 
-__all__ = [
-    "NEXT_AT_MOST",
-    "TOKEN_BYTES",
-    "Provider",
-    "admit",
-    "begin_sign_in",
-    "take_sign_in",
-]
+__all__ = ["NEXT_AT_MOST", "TOKEN_BYTES", "Provider", "admit", "begin_sign_in", "take_sign_in"]

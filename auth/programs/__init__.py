@@ -2,7 +2,4 @@
 
 from auth.programs.verifier import CognitoVerifier, cognito_verifier
 
-__all__ = [
-    "CognitoVerifier",
-    "cognito_verifier",
-]
+__all__ = ["CognitoVerifier", "cognito_verifier"]

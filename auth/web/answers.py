@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
@@ -75,9 +76,13 @@ class Answers:
         heading, sentence = EVERYDAY.get(error.status_code, ("Something went wrong", str(error.detail)))
         return self._message(heading, sentence, error.status_code, headers=error.headers)
 
-    def for_fault(self, scope: Scope) -> Response:
-        """What is shown when the app itself is at fault; the traceback is in the log only."""
-        return self.for_http(HTTPException(500, "The app made a mistake. It has been logged."), scope)
+    async def to_exception(self, request: Request, error: Exception) -> Response:
+        """The answer to whatever an app raises. Where the app itself is at fault, the traceback is in the log only."""
+        if isinstance(error, AuthError):
+            return self.to(error, request.scope)
+        if not isinstance(error, HTTPException):
+            error = HTTPException(500, "The app made a mistake. It has been logged.")
+        return self.for_http(error, request.scope)
 
     def _to_sign_in(self, error: NotSignedIn, scope: Scope) -> Response:
         path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")

@@ -1,4 +1,4 @@
-"""An answer that comes before its request's end is not lost to the end of the connection (RFC 9112 section 9.6)."""
+"""Keeps an answer that is sent before its request has ended from being lost (RFC 9112 section 9.6)."""
 
 import asyncio
 from contextlib import suppress
@@ -11,10 +11,10 @@ LINGER_SECONDS = 2.0
 
 
 class LingeringClose:
-    """ASGI middleware: what is left of a request that was answered is read and thrown away, for a moment.
+    """ASGI middleware: after an early answer it reads and drops the rest of the request, for `seconds` at most.
 
-    To close a connection on bytes that are still coming resets it, and takes the answer along. A proxy then reports
-    a fault of the app, and after one or two takes it for dead: a stranger's refused upload would do.
+    A connection that is closed while bytes still arrive is reset, and the answer is lost. A proxy takes that for a fault
+    of the app and, after one or two, stops sending to it: a stranger's refused upload would be enough.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float = LINGER_SECONDS) -> None:
@@ -27,20 +27,20 @@ class LingeringClose:
             return
         unread = True
 
-        async def receive_some() -> Message:
+        async def receive_part() -> Message:
             nonlocal unread
             message = await receive()
             unread = message.get("more_body", False)
             return message
 
-        async def send_and_linger(message: Message) -> None:
+        async def send_and_drain(message: Message) -> None:
             if unread and message["type"] == "http.response.body" and not message.get("more_body", False):
                 await send({**message, "more_body": True})
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._seconds):
                         while unread:
-                            await receive_some()
+                            await receive_part()
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
-        await self._app(scope, receive_some, send_and_linger)
+        await self._app(scope, receive_part, send_and_drain)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from auth.errors import (
@@ -312,7 +313,7 @@ async def test_a_detail_is_text_never_markup() -> None:
 @pytest.mark.parametrize("headers", [PAGE, API], ids=["page", "api"])
 async def test_the_apps_own_fault_is_one_sentence(headers: dict[str, str]) -> None:
     scope = http_scope(headers=headers)
-    answer = await ask(answers().for_fault(scope), scope)
+    answer = await ask(await answers().to_exception(Request(scope), RuntimeError("of the app")), scope)
     assert answer.status == 500
     assert b"It has been logged." in answer.body
 

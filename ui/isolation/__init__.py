@@ -6,10 +6,4 @@ from ui.isolation.grants import Gifts
 from ui.isolation.middleware import Ownership
 from ui.isolation.owners import Owners
 
-__all__ = [
-    "Folder",
-    "Gifts",
-    "Owners",
-    "Ownership",
-    "nodes",
-]
+__all__ = ["Folder", "Gifts", "Owners", "Ownership", "nodes"]

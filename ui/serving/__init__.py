@@ -4,8 +4,4 @@ from ui.serving.log import log_config
 from ui.serving.server import serve
 from ui.serving.stopping import Stopping
 
-__all__ = [
-    "Stopping",
-    "log_config",
-    "serve",
-]
+__all__ = ["Stopping", "log_config", "serve"]

@@ -1,4 +1,4 @@
-"""A stop that lets running events finish for a while, and tells those that it has to cut short."""
+"""Lets running events finish for a while when the process stops; those cut short get a closing message."""
 
 import json
 import math
@@ -24,7 +24,7 @@ CLOSING_EVENTS = "".join(
 
 
 class Stopping:
-    """Until when streams may go on. `now` is seconds on a clock that is never set back."""
+    """Says until when streams may go on. `now` is in seconds on a monotonic clock."""
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -38,8 +38,8 @@ class Stopping:
     def closing_message(self, scope: Scope) -> bytes | None:
         """What to end a stream with, None while it may go on. Each stream asks every `CHECK_SECONDS`.
 
-        What is no event (a tab's sign of life, an MCP client's open line) goes on only while there are events, for
-        Gradio takes its end for the end of the tab, and stops the tab's events.
+        Other streams than those of events (a tab's heartbeat, an MCP client's connection) go on as long as there are
+        events: Gradio takes the end of a heartbeat for the end of the tab, and stops the tab's events.
         """
         if self._until == math.inf:
             return None
