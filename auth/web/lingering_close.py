@@ -13,8 +13,8 @@ LINGER_SECONDS = 2.0
 class LingeringClose:
     """ASGI middleware: after an early answer it reads and drops the rest of the request, for `seconds` at most.
 
-    A connection that is closed while bytes still arrive is reset, and the answer is lost. A proxy takes that for a fault
-    of the app and, after one or two, stops sending to it: a stranger's refused upload would be enough.
+    A connection that is closed while bytes still arrive is reset, and the answer is lost. A proxy takes that for a
+    fault of the app and, after one or two, stops sending to it: a stranger's refused upload would be enough.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float = LINGER_SECONDS) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 import ui.serving.server
-from ui.serving.server import HeadInTime
+from ui.serving.server import HeaderTimeoutProtocol
 
 SECONDS = 0.5
 
@@ -30,7 +30,7 @@ async def unhurried(scope: Scope, receive: Receive, send: Send) -> None:
 def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     monkeypatch.setattr(ui.serving.server, "HEADER_SECONDS", SECONDS)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(unhurried, http=HeadInTime, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(unhurried, http=HeaderTimeoutProtocol, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     with socket.create_connection(listening.getsockname(), timeout=10) as connection:
