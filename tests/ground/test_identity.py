@@ -105,7 +105,11 @@ def test_where_nobody_was_established_there_is_nobody(request_of, state: dict[st
         identity_of(request_of(http_scope(state=state)))
 
 
-@pytest.mark.parametrize("thing", [None, "ada", {"state": {"credential": Credential(outcome=ADA)}}, object()], ids=repr)
+@pytest.mark.parametrize(
+    "thing",
+    [None, "ada", {"state": {"credential": Credential(outcome=ADA)}}, object()],
+    ids=["none", "text", "scope", "object"],
+)
 def test_what_is_no_request_has_no_identity(thing: object) -> None:
     with pytest.raises(NotSignedIn):
         identity_of(thing)

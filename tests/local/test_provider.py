@@ -641,7 +641,7 @@ async def test_whoever_comes_with_an_id_token_is_led_back_at_once(world: World, 
         {"client_id": "another-app"},
         {"client_id": ABSENT},
     ],
-    ids=str,
+    ids=["another site", "another path", "no address", "another client", "no client"],
 )
 async def test_nobody_is_led_to_an_address_that_is_not_registered(world: World, changes: dict[str, Any]) -> None:
     answer = await world.http.get("/local/logout", params=changed(BACK, changes))

@@ -55,7 +55,7 @@ def test_what_a_line_is_about_stands_beside_it() -> None:
         "\ud800",
         "é",
         '","level":"INFO',
-        object(),
+        pytest.param(object(), id="object"),
         b"x",
         {1, 2},
     ],

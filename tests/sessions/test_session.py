@@ -615,7 +615,11 @@ SOUND_BEGUN = {
 }
 
 
-@pytest.mark.parametrize("value", [*STRANGE.values(), BEGUN[:3], [*BEGUN[:3], None], BEGUN[::-1]])
+@pytest.mark.parametrize(
+    "value",
+    [*STRANGE.values(), BEGUN[:3], [*BEGUN[:3], None], BEGUN[::-1]],
+    ids=[*STRANGE, "too-short", "next-is-null", "backwards"],
+)
 def test_a_sign_in_of_another_type_is_unknown(house: House, value: object) -> None:
     with pytest.raises(SignInUnknown):
         take_sign_in({"begun": {"state": value}}, "state", "acme", now=house.clock())
