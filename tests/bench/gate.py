@@ -17,7 +17,6 @@ import statistics
 import tempfile
 import time
 import warnings
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,18 +24,17 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
-from pydantic import SecretStr
 from starlette.types import ASGIApp, Message, Scope
 
 import ui.mount
-from auth import Auth, Settings
-from auth.sessions.cookie import cookie_name, session_signer
+from auth import Auth
+from tests.support.settings import signed_cookie, sound_settings
 from ui.serving import Stopping
 
 ROUNDS = 31
 GOAL = 1.10
 API = "/gradio/gradio_api"
-SETTINGS = Settings(_env_file=None, secret_key=SecretStr("kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"))  # type: ignore[call-arg]
+SETTINGS = sound_settings(providers=())
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -67,8 +65,7 @@ def gated() -> tuple[FastAPI, Headers]:
     ui.mount.mount_main(app, auth, Stopping())
     session: dict[str, Any] = {}
     auth.sessions.begin(session, next(iter(auth.providers)), {"sub": "ada", "name": "Ada", "email": "ada@example.com"})
-    value = session_signer(auth.settings).sign(b64encode(json.dumps(session).encode()))
-    return app, [(b"cookie", f"{cookie_name(auth.settings)}=".encode() + value)]
+    return app, [(b"cookie", signed_cookie(auth.settings, session).encode())]
 
 
 async def ask(app: ASGIApp, path: str, headers: Headers, body: bytes = b"", query: str = "", kind: str = "") -> bytes:

@@ -23,7 +23,6 @@ from typing import Annotated, Any
 import jwt as pyjwt
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Scope
 
@@ -33,13 +32,13 @@ from auth.identity import Identity, identity_of
 from auth.sessions.cookie import SessionCookie
 from auth.sessions.revocations import MemoryRevocations
 from auth.sessions.session import Sessions
-from auth.settings import Settings
 from tests.support.forge import CLIENT_ID, ISSUER, PERSON, POOL, pool_jwks, pool_keys, token, verifier
+from tests.support.settings import sound_settings
 
 REQUESTS = 300
 ROUNDS = 31
 GOALS = {"identity read from the request": 1.05, "Depends(require_identity)": 1.25}
-SETTINGS = Settings(_env_file=None, secret_key=SecretStr("kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"))  # type: ignore[call-arg]
+SETTINGS = sound_settings(providers=())
 
 Route = Callable[..., Any]
 

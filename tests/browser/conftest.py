@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
-import gradio as gr
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from pydantic import SecretStr
 
-import app as app_module
-import ui.mount
-from auth import Auth
 from auth.settings import ProviderSettings
 from tests.support.app_server import AppServer
 from tests.support.caller_blocks import caller_blocks
-from ui.main import main_blocks
+from tests.support.clock import Clock
 
 ARGS = [
     "--no-sandbox",
@@ -37,15 +30,6 @@ ARGS = [
 ]
 TOP = Path(__file__).parents[1]
 ADA = "Ada Lovelace"
-
-
-class Clock:
-    """Wall-clock time, and `ahead` seconds more."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 class Person:
@@ -119,53 +103,36 @@ class Peer:
         )
 
 
-def build(
-    providers: Mapping[str, Any] | None = None,
-    *,
-    blocks: Callable[[], gr.Blocks] = main_blocks,
-    clock: Callable[[], float] = time.time,
-    **settings: Any,
-) -> AppServer:
-    """An `AppServer`, with the local provider unless there are others.
-
-    Built in a thread that has no loop, for Playwright has one in this.
-    """
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as aside:
-        patch.setattr(ui.mount, "main_blocks", blocks)
-        patch.setattr(app_module, "Auth", partial(Auth, now=clock))
-        return aside.submit(AppServer, providers or {}, **settings).result()
-
-
 @pytest.fixture(scope="session")
 def local_clock() -> Clock:
-    return Clock()
+    return Clock(0, on_top_of=time.time)
 
 
 @pytest.fixture(scope="session")
 def local(local_clock: Clock) -> Iterator[AppServer]:
     """The app as it is with nothing configured."""
-    with build(clock=local_clock) as server:
+    with AppServer({}, clock=local_clock) as server:
         yield server
 
 
 @pytest.fixture
 def clock(local_clock: Clock) -> Iterator[Clock]:
-    """What `local` takes the time from; right again after the test."""
+    """What `local` takes the time from, and where the test sets it ahead; right again afterwards."""
     yield local_clock
-    local_clock.ahead = 0
+    local_clock.now = 0
 
 
 @pytest.fixture(scope="session")
 def callers() -> Iterator[AppServer]:
     """The app with Blocks of every kind of event, each saying who called it."""
-    with build(blocks=caller_blocks) as server:
+    with AppServer({}, main_blocks=caller_blocks) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def choosy() -> Iterator[AppServer]:
     """An app that lets in who has a verified address in example.com."""
-    with build(allowed_domains=("example.com",)) as server:
+    with AppServer({}, allowed_domains=("example.com",)) as server:
         yield server
 
 

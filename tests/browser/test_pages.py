@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from auth.people.pending import SIGN_IN_SECONDS
-from tests.browser.conftest import ADA, TOP, Clock, Enter, Peer, Person, build
+from tests.browser.conftest import ADA, TOP, Enter, Peer, Person
 from tests.support.app_server import AppServer
+from tests.support.clock import Clock
 
 SCREENSHOTS = TOP / "screenshots"
 AXE = (TOP / "node/node_modules/axe-core/axe.min.js").read_text("utf-8")
@@ -25,7 +26,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 def several() -> Iterator[AppServer]:
     """An app with Google and another provider, neither of which answers."""
     providers = {"google": Peer(label="Google"), "acme": Peer(label="Acme Corporation")}
-    with build(providers, app_title="Quarterly figures of the whole company") as server:
+    with AppServer(providers, app_title="Quarterly figures of the whole company") as server:
         yield server
 
 
@@ -70,7 +71,7 @@ def denied(person: Person, clock: Clock) -> None:
 
 def expired(person: Person, clock: Clock) -> None:
     person.opens("/login")
-    clock.ahead = SIGN_IN_SECONDS + 1
+    clock.advance(SIGN_IN_SECONDS + 1)
     person.tab.get_by_role("button", name=ADA).click()
 
 

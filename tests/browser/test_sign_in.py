@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 
 import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from auth.people.pending import SIGN_IN_SECONDS
-from tests.browser.conftest import ADA, Clock, Enter, Person, build
+from tests.browser.conftest import ADA, Enter, Person
 from tests.support.app_server import AppServer
+from tests.support.clock import Clock
 
 AT_SIGN_IN = re.compile(r"/login-demo/")
 AT_MAIN = re.compile(r"/gradio/$")
@@ -173,7 +175,7 @@ def test_a_sign_in_that_took_too_long_says_so(person: Person, clock: Clock) -> N
     tab = person.opens()
     tab.get_by_role("link", name="Sign in with").click()
     tab.wait_for_url("**/local/authorize*")
-    clock.ahead = SIGN_IN_SECONDS + 1
+    clock.advance(SIGN_IN_SECONDS + 1)
     tab.get_by_role("button", name=ADA).click()
     expect(tab.get_by_role("heading", name="This sign-in took too long")).to_be_visible()
     tab.get_by_role("link", name="Try again").click()
@@ -224,14 +226,14 @@ def test_after_signing_out_nothing_is_left_in_the_browser(person: Person) -> Non
 
 
 def test_what_the_browser_keeps_is_there_for_the_same_person_and_gone_for_another(enter: Enter) -> None:
-    clock = Clock()
-    with build(clock=clock, session_idle_minutes=5) as server:
+    clock = Clock(0, on_top_of=time.time)
+    with AppServer({}, clock=clock, session_idle_minutes=5) as server:
         person = enter(server)
         tab = person.signs_in()
         tab.evaluate(KEEP)
         person.signs_in()
         assert tab.evaluate(KEPT) == ["Ada's own"] * 2
-        clock.ahead = 301  # nobody signs out: the session just ends
+        clock.advance(301)  # nobody signs out: the session just ends
         person.signs_in("nameless@example.com")
         assert tab.evaluate(KEPT) == [None, None]
 

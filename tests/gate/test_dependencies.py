@@ -17,20 +17,9 @@ from auth.programs.verifier import cognito_verifier
 from auth.sessions import SessionCookie
 from auth.sessions.revocations import MemoryRevocations
 from auth.sessions.session import Sessions
-from tests.support.asgi import (
-    ACME,
-    NOW,
-    POOL,
-    Answer,
-    Clock,
-    access_token,
-    ask,
-    fetch_keys,
-    http_scope,
-    made_answers,
-    signed_cookie,
-    sound_settings,
-)
+from tests.support.asgi import POOL, Answer, access_token, ask, fetch_keys, http_scope, made_answers
+from tests.support.clock import NOW, Clock
+from tests.support.settings import ACME, signed_cookie, sound_settings
 
 SETTINGS = sound_settings(**POOL)
 TOKEN = access_token(scope="app/read app/write", username="ada", jti="one")

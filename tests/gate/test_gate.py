@@ -24,20 +24,9 @@ from auth.programs.verifier import cognito_verifier
 from auth.sessions import SessionCookie, cookie_name, session_signer
 from auth.sessions.revocations import MemoryRevocations
 from auth.sessions.session import Sessions
-from tests.support.asgi import (
-    ACME,
-    NOW,
-    POOL,
-    Clock,
-    Recorder,
-    access_token,
-    ask,
-    fetch_keys,
-    http_scope,
-    made_answers,
-    signed_cookie,
-    sound_settings,
-)
+from tests.support.asgi import POOL, Recorder, access_token, ask, fetch_keys, http_scope, made_answers
+from tests.support.clock import NOW, Clock
+from tests.support.settings import ACME, signed_cookie, sound_settings
 
 BASE = "http://127.0.0.1:8000"
 PAGE = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}

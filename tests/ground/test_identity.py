@@ -10,7 +10,8 @@ from starlette.requests import HTTPConnection, Request
 
 from auth.errors import AuthError, NotSignedIn, SessionExpired, TokenExpired
 from auth.identity import Credential, Identity, identity_of
-from tests.support.asgi import NOW, http_scope
+from tests.support.asgi import http_scope
+from tests.support.clock import NOW
 
 ADA = Identity(
     username="ada",

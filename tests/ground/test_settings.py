@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from auth.settings import GOOGLE_ISSUER, ProviderSettings, Settings, SettingsError
 from auth.urls import is_http_url, is_loopback
-from tests.support.asgi import KEY, OLDER_KEY
+from tests.support.settings import KEY, OLDER_KEY
 
 APP = Path(__file__).parents[2] / "app.py"
 DEPLOYED = {

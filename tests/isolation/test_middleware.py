@@ -17,7 +17,9 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.identity import Credential, Identity
-from tests.support.asgi import Answer, Clock, ask, http_scope, made_answers, sound_settings
+from tests.support.asgi import Answer, ask, http_scope, made_answers
+from tests.support.clock import Clock
+from tests.support.settings import sound_settings
 from ui.isolation.files import Folder, files_named_in
 from ui.isolation.grants import Gifts
 from ui.isolation.middleware import BODY_BYTES, Ownership

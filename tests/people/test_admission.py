@@ -8,7 +8,7 @@ from auth.errors import EmailUnverified, NotAllowed
 from auth.people.admission import admit
 from auth.routes.login import safe_next
 from auth.settings import GOOGLE_ISSUER, Settings
-from tests.support.asgi import ACME, sound_settings
+from tests.support.settings import ACME, sound_settings
 
 ADA = {"sub": "ada-1", "email": "ada@example.com", "email_verified": True, "iss": ACME.issuer}
 GOOGLE_ADA = ADA | {"iss": GOOGLE_ISSUER, "hd": "example.com"}

@@ -10,17 +10,15 @@ import pytest
 from auth.settings import ProviderSettings, Settings
 from tests.replicas.servers import Nginx, RedisServer, Replica
 from tests.replicas.visitor import Visitor
-from tests.support.app_server import SECRET_KEY
 from tests.support.provider import Provider
+from tests.support.settings import sound_settings
 
 PUBLIC_URL = "https://app.example.com"
 
 
 def settings_for(provider: ProviderSettings) -> Settings:
     """Those that an app at `PUBLIC_URL` is run with, as far as browsers see them."""
-    return Settings(  # type: ignore[call-arg]
-        _env_file=None, public_url=PUBLIC_URL, secret_key=SECRET_KEY, providers=(provider,)
-    )
+    return sound_settings(public_url=PUBLIC_URL, providers=(provider,))
 
 
 class House:

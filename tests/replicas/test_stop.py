@@ -9,7 +9,6 @@ from threading import Thread
 
 import pytest
 
-import ui.mount
 from tests.replicas.replica import main_blocks
 from tests.replicas.visitor import API, OWN, Visitor
 from tests.support.app_server import AppServer
@@ -22,7 +21,7 @@ class StoppingServer(AppServer):
     """One whose stop gives events a second."""
 
     def __init__(self, provider: Provider) -> None:
-        super().__init__({"acme": provider})
+        super().__init__({"acme": provider}, main_blocks=main_blocks)
         config = self._server.config
         config.timeout_graceful_shutdown = 20  # what uvicorn would do in the end is not what is looked at
         self._server = Server(config, self.stopping, grace=1.0)
@@ -33,8 +32,7 @@ class StoppingServer(AppServer):
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppingServer]:
-    monkeypatch.setattr(ui.mount, "main_blocks", main_blocks)
+def app() -> Iterator[StoppingServer]:
     with Provider() as acme, StoppingServer(acme) as server:
         yield server
 

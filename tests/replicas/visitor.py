@@ -10,29 +10,18 @@ from typing import Any
 
 import httpx2
 
-from tests.replicas.servers import Nginx, Replica
-from tests.support.app_server import AppServer, Browser
+from tests.replicas.servers import Nginx
+from tests.support.app_server import Browser, Served
 
 OWN = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"}
 API = "/gradio/gradio_api"
 
 
 class Visitor(Browser):
-    """A browser that is led to `through` whatever the address, as by its name service.
+    """A browser that is led to `through`, and runs the events of `tests.replicas.replica`."""
 
-    Args:
-        app: whose cookie and address they are.
-    """
-
-    def __init__(self, app: AppServer | Replica, through: AppServer | Replica | Nginx) -> None:
-        httpx2.Client.__init__(
-            self,
-            base_url=app.url,
-            transport=_To(through.port, "https" if isinstance(through, Nginx) else "http"),
-            headers={"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
-            timeout=30.0,
-        )
-        self.app = app  # type: ignore[assignment]
+    def __init__(self, app: Served, through: Served | Nginx) -> None:
+        super().__init__(app, port=through.port, scheme="https" if isinstance(through, Nginx) else "http")
         self.tab = secrets.token_hex(8)
 
     def start(self, event: str, *data: object) -> str:
@@ -72,22 +61,3 @@ def _messages(response: httpx2.Response) -> Iterator[tuple[str, Any]]:
             kind = value
         elif field == "data":
             yield kind, json.loads(value)
-
-
-class _To(httpx2.HTTPTransport):
-    def __init__(self, port: int, scheme: str) -> None:
-        super().__init__(verify=False, http1=True)  # the certificate is made for the occasion
-        self._port = port
-        self._scheme = scheme
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        here = request.url.copy_with(scheme=self._scheme, host="127.0.0.1", port=self._port)
-        return super().handle_request(
-            httpx2.Request(
-                request.method,
-                here,
-                headers=request.headers,
-                stream=request.stream,
-                extensions={**request.extensions, "sni_hostname": request.url.host},
-            )
-        )

@@ -18,8 +18,8 @@ from auth.keys.jwk import RS256Key
 from auth.programs.verifier import CognitoVerifier
 from auth.routes.api import api_routes
 from auth.routes.login import login_routes
-from tests.support.asgi import ACME, signed_cookie, sound_settings
 from tests.support.forge import CLIENT_ID, ISSUER, NOW, PERSON, POOL, PROGRAM, pool_jwks, token
+from tests.support.settings import ACME, signed_cookie, sound_settings
 
 CLAIMS = {
     "text": "äöü ✓",

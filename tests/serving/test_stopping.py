@@ -7,7 +7,8 @@ import json
 import pytest
 
 from auth.gate.gate import CHECK_SECONDS
-from tests.support.asgi import Clock, http_scope
+from tests.support.asgi import http_scope
+from tests.support.clock import Clock
 from ui.serving.stopping import SENTENCE, Stopping
 
 TAB = http_scope("/app/gradio/gradio_api/queue/data")

@@ -20,8 +20,9 @@ import pytest
 from itsdangerous import BadSignature, TimestampSigner
 
 from auth.sessions.cookie import cookie_name
-from tests.support.app_server import SECRET_KEY, AppServer, Browser, agree, seal, unseal
+from tests.support.app_server import AppServer, Browser, agree
 from tests.support.provider import Provider, without
+from tests.support.settings import KEY, seal, unseal
 
 NEXT_KEY = "Zw4hYr8NqK1dVx6TbJ3mPs9LgCf2UeA7"
 OTHER_KEY = "pT5nBv9XcW2kQz7RjM4hLd8GsY3fUa6E"
@@ -100,8 +101,8 @@ def altered(cookie: str) -> dict[str, str]:
         "another stamp": f"{payload}.{stamp[:-1]}{'A' if stamp[-1] != 'A' else 'B'}.{signature}",
         "another person": f"{other}.{stamp}.{signature}",
         "signed by another key": signed(OTHER_KEY, payload),
-        "signed for another use": signed(SECRET_KEY, payload, salt="itsdangerous.Signer"),
-        "signed with SHA-1": signed(SECRET_KEY, payload, digest_method=hashlib.sha1),
+        "signed for another use": signed(KEY, payload, salt="itsdangerous.Signer"),
+        "signed with SHA-1": signed(KEY, payload, digest_method=hashlib.sha1),
         "in upper case": cookie.upper(),
         "twice over": f"{cookie}.{stamp}.{signature}",
     }
@@ -196,7 +197,7 @@ SHAPES: list[object] = [
 
 @pytest.mark.parametrize("content", SHAPES, ids=json.dumps)
 def test_an_authentic_cookie_of_another_shape_is_no_session(app: AppServer, content: object) -> None:
-    assert_nobody(app, seal(app, content))
+    assert_nobody(app, seal(app.settings, content))
 
 
 PAYLOADS = {
@@ -215,7 +216,7 @@ PAYLOADS = {
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
 def test_an_authentic_cookie_that_cannot_be_read_is_no_session(app: AppServer, payload: str) -> None:
-    assert_nobody(app, signed(SECRET_KEY, payload))
+    assert_nobody(app, signed(KEY, payload))
 
 
 WRONG = [None, True, False, 0, -1, 1.5, math.nan, math.inf, -math.inf, 1e308, "", "x", [], ["x"], {}, {"x": 1}]
@@ -301,7 +302,7 @@ def test_a_cookie_signed_longer_ago_than_a_session_lasts_is_refused(app: AppServ
         def get_timestamp(self) -> int:
             return int(time.time() - 9 * HOUR)
 
-    signer = Earlier(SECRET_KEY, salt="session-cookie", digest_method=hashlib.sha256)
+    signer = Earlier(KEY, salt="session-cookie", digest_method=hashlib.sha256)
     browser.cookie = signer.sign(unsigned(browser.session)).decode()
     assert browser.who() is None
 
@@ -578,11 +579,11 @@ def test_inside_a_frame_it_is_secure_and_partitioned(providers: Mapping[str, Pro
 
 @pytest.fixture(scope="module")
 def rotated(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
-    with AppServer(providers, secret_key=NEXT_KEY, secret_key_fallbacks=f"{SECRET_KEY},{OTHER_KEY}") as server:
+    with AppServer(providers, secret_key=NEXT_KEY, secret_key_fallbacks=f"{KEY},{OTHER_KEY}") as server:
         yield server
 
 
-@pytest.mark.parametrize("key", [NEXT_KEY, SECRET_KEY, OTHER_KEY], ids=["new", "fallback", "older-fallback"])
+@pytest.mark.parametrize("key", [NEXT_KEY, KEY, OTHER_KEY], ids=["new", "fallback", "older-fallback"])
 def test_a_session_under_a_key_that_is_still_listed_stands(browser: Browser, rotated: AppServer, key: str) -> None:
     browser.sign_in()
     with rotated.browser() as later:
@@ -599,13 +600,13 @@ def test_what_is_written_is_signed_by_the_new_key(browser: Browser, rotated: App
         assert later.cookie.split(".")[0] == payload
         fresh = TimestampSigner(NEXT_KEY, salt="session-cookie", digest_method=hashlib.sha256)
         assert fresh.unsign(later.cookie).decode() == payload
-        assert unseal(rotated, later.cookie)["person"]["subject"] == "alice-1"
+        assert unseal(rotated.settings, later.cookie)["person"]["subject"] == "alice-1"
         with pytest.raises(BadSignature):
             unseal_with_old_keys(later.cookie)
 
 
 def unseal_with_old_keys(cookie: str) -> bytes:
-    return TimestampSigner([OTHER_KEY, SECRET_KEY], salt="session-cookie", digest_method=hashlib.sha256).unsign(cookie)
+    return TimestampSigner([OTHER_KEY, KEY], salt="session-cookie", digest_method=hashlib.sha256).unsign(cookie)
 
 
 def test_a_session_under_a_key_that_is_no_longer_listed_is_none(app: AppServer, rotated: AppServer) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from auth.sessions.revocations import SWEEP_SECONDS, MemoryRevocations
-from tests.support.asgi import NOW, Clock
+from tests.support.clock import NOW, Clock
 
 HOUR = 3600.0
 

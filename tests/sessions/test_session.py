@@ -21,7 +21,9 @@ from auth.sessions.cookie import KNOWN_COOKIES, SessionCookie, cookie_name, sess
 from auth.sessions.revocations import MemoryRevocations
 from auth.sessions.session import Sessions
 from auth.settings import ProviderSettings
-from tests.support.asgi import ACME, KEY, NOW, OLDER_KEY, Clock, ask, http_scope, signed_cookie, sound_settings
+from tests.support.asgi import ask, http_scope
+from tests.support.clock import NOW, Clock
+from tests.support.settings import ACME, KEY, OLDER_KEY, signed_cookie, sound_settings
 
 HOUR = 3600.0
 OTHER = ACME.model_copy(update={"name": "other", "issuer": "https://id.other.example"})

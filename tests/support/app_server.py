@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import html
-import json
 import re
 import socket
 import threading
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import gradio as gr
 import httpx2
+import pytest
 import uvicorn
 from fastapi import FastAPI
 
+import app as app_module
+import ui.mount
 from app import create_app
-from auth.sessions.cookie import cookie_name, session_signer
+from auth import Auth
+from auth.sessions import cookie_name
 from auth.settings import Settings
 from tests.support.provider import Provider
+from tests.support.settings import seal, sound_settings, unseal
 from ui.serving import Stopping
 
-SECRET_KEY = "kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"
 START_SECONDS = 30.0
 
 
@@ -31,22 +37,35 @@ class AppServer:
     """The app as uvicorn serves it, for as long as the `with` lasts.
 
     Args:
-        providers: the stand-ins that people sign in with, by name.
+        providers: the stand-ins that people sign in with, by name; the local provider where there are none.
+        main_blocks: makes what is at `/gradio/`; the app's own where nothing else is named.
+        clock: wall-clock time in epoch seconds.
         settings: any of `Settings`; where `public_url` is elsewhere, browsers reach the app as through a proxy.
     """
 
-    def __init__(self, providers: Mapping[str, Provider], /, **settings: Any) -> None:
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        /,
+        *,
+        main_blocks: Callable[[], gr.Blocks] | None = None,
+        clock: Callable[[], float] = time.time,
+        **settings: Any,
+    ) -> None:
         self.providers = providers
         # The protocol is named, or asyncio leaves Nagle's algorithm on and every answer takes 40 ms.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.listen(128)
         self.port: int = self._socket.getsockname()[1]
-        chosen = {"secret_key": SECRET_KEY, "providers": tuple(p.settings(name) for name, p in providers.items())}
-        self.settings = Settings(_env_file=None, port=self.port, **(chosen | settings))  # type: ignore[call-arg]
+        chosen = {"port": self.port, "providers": tuple(p.settings(name) for name, p in providers.items())}
+        self.settings = sound_settings(**chosen | settings)
         self.url = self.settings.base_url
         self.stopping = Stopping()
-        app = asyncio.run(_build(self.settings, self.stopping))
+        with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as aside:
+            patch.setattr(ui.mount, "main_blocks", main_blocks or ui.mount.main_blocks)
+            patch.setattr(app_module, "Auth", partial(Auth, now=clock))
+            app = aside.submit(asyncio.run, _build(self.settings, self.stopping)).result()
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
@@ -66,13 +85,26 @@ class AppServer:
         return Browser(self)
 
 
-class Browser(httpx2.Client):
-    """Asks for pages as a browser does; follows nothing by itself. Addresses may be relative to the app's."""
+class Served(Protocol):
+    """An app that a browser can be in front of."""
 
-    def __init__(self, app: AppServer) -> None:
+    url: str
+    port: int
+    settings: Settings
+
+
+class Browser(httpx2.Client):
+    """Asks for pages as a browser does; follows nothing by itself. Addresses may be relative to the app's.
+
+    Args:
+        app: whose address and cookie they are.
+        port: where the app's address leads to, as by a name service of its own; to the app where none is named.
+    """
+
+    def __init__(self, app: Served, *, port: int | None = None, scheme: str = "http") -> None:
         super().__init__(
             base_url=app.url,
-            transport=_ToThisMachine(app.port),
+            transport=_ToThisMachine(port or app.port, scheme),
             headers={"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
             timeout=60.0,
             trust_env=False,
@@ -139,16 +171,19 @@ class Browser(httpx2.Client):
     @property
     def session(self) -> dict[str, Any]:
         """What the cookie holds: `person` is the session, `begun` the sign-ins under way."""
-        return unseal(self.app, self.cookie) if self.cookie else {}
+        return unseal(self.app.settings, self.cookie) if self.cookie else {}
 
     @session.setter
     def session(self, content: object) -> None:
         """Put in anything, sealed by the app's own key."""
-        self.cookie = seal(self.app, content)
+        self.cookie = seal(self.app.settings, content)
 
 
 async def _build(settings: Settings, stopping: Stopping) -> FastAPI:
-    """In a running loop: where there is none, Gradio opens one for each of its locks and leaves it open."""
+    """In a running loop: where there is none, Gradio opens one for each of its locks and leaves it open.
+
+    In a thread of its own: in that of a test, Playwright has a loop already.
+    """
     return create_app(settings, stopping=stopping)
 
 
@@ -168,26 +203,22 @@ def heading(response: httpx2.Response) -> str:
     return html.unescape("".join(re.findall("<h1[^>]*>(.*?)</h1>", response.text)))
 
 
-def seal(app: AppServer, content: object) -> str:
-    """A session cookie's value that the app has signed, of any content."""
-    return str(session_signer(app.settings).sign(base64.b64encode(json.dumps(content).encode())), "ascii")
-
-
-def unseal(app: AppServer, cookie: str) -> dict[str, Any]:
-    return dict(json.loads(base64.b64decode(session_signer(app.settings).unsign(cookie))))
-
-
 class _ToThisMachine(httpx2.HTTPTransport):
-    """Brings a request for the app's public address to where it listens, as a TLS proxy in front of it would."""
+    """Brings a request for the app's public address to a port of this machine; with `http` as a TLS proxy would."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(verify=False)  # nothing here is https, and certificates take long to load
+    def __init__(self, port: int, scheme: str) -> None:
+        super().__init__(verify=False)  # a certificate here is made for the occasion, and others take long to load
         self._port = port
+        self._scheme = scheme
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        here = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
+        here = request.url.copy_with(scheme=self._scheme, host="127.0.0.1", port=self._port)
         return super().handle_request(
             httpx2.Request(
-                request.method, here, headers=request.headers, stream=request.stream, extensions=request.extensions
+                request.method,
+                here,
+                headers=request.headers,
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": request.url.host},
             )
         )

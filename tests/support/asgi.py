@@ -1,9 +1,8 @@
-"""What the unit tests share: a clock that is set by hand, sound settings, and one way to ask an ASGI app."""
+"""One way to ask an ASGI app."""
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,55 +11,18 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
-from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.sessions.cookie import cookie_name, session_signer
-from auth.settings import ProviderSettings, Settings
+from auth.settings import Settings
 from auth.web import Answers, Pages
-
-NOW = 1_800_000_000.0
-KEY = "kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"
-OLDER_KEY = "T3bYw8KxN5dMq7ZpVr2JhF6uEs9LgC4a"
-ACME = ProviderSettings(
-    name="acme",
-    issuer="https://id.acme.example",
-    client_id="the-app",
-    client_secret=SecretStr("hush-provider-secret"),
-    label="Acme",
-)
-
-
-class Clock:
-    """Epoch seconds that pass when a test says so."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def sound_settings(**changes: Any) -> Settings:
-    """Settings of an app on this machine that people enter through `acme`; nothing is read from a file."""
-    chosen = {"host": "127.0.0.1", "port": 8000, "public_url": "", "secret_key": KEY, "providers": (ACME,)} | changes
-    return Settings(_env_file=None, **chosen)
+from tests.support.clock import NOW
 
 
 def made_answers(settings: Settings, *, resource_metadata: str | None = None) -> Answers:
     """What turns errors into HTTP in an app of these settings."""
     pages = Pages(app_title=settings.app_title, prefix=settings.site.prefix)
     return Answers(settings.site, pages, resource_metadata=resource_metadata)
-
-
-def signed_cookie(settings: Settings, content: object) -> str:
-    """A `Cookie` header that the app itself could have made, whatever is in it."""
-    value = session_signer(settings).sign(b64encode(json.dumps(content).encode()))
-    return f"{cookie_name(settings)}={value.decode()}"
 
 
 def http_scope(

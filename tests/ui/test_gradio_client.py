@@ -13,7 +13,6 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AuthenticationError
 
-import ui.mount
 from auth.local.cognito import CLIENT_ID, CLIENT_SECRET
 from tests.support.app_server import AppServer
 from tests.support.caller_blocks import caller_blocks
@@ -40,10 +39,7 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def server(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ui.mount, "main_blocks", caller_blocks)
-        server = AppServer(providers)
-    with server:
+    with AppServer(providers, main_blocks=caller_blocks) as server:
         yield server
 
 

@@ -30,7 +30,6 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import tests.support.app_server
-import ui.mount
 from app import create_app
 from auth import Settings
 from auth.local.cognito import CLIENT_ID, CLIENT_SECRET
@@ -136,9 +135,8 @@ def recorded_app(settings: Settings, **options: Any) -> Any:
 
 def build(providers: Mapping[str, Provider], **settings: Any) -> AppServer:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ui.mount, "main_blocks", tool_blocks)
         patch.setattr(tests.support.app_server, "create_app", recorded_app)
-        return AppServer(providers, mcp_server=True, **settings)
+        return AppServer(providers, main_blocks=tool_blocks, mcp_server=True, **settings)
 
 
 @pytest.fixture(scope="module")

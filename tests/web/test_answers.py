@@ -34,7 +34,9 @@ from auth.errors import (
 )
 from auth.identity import Credential, Identity
 from auth.web.answers import REASONS, Answers
-from tests.support.asgi import NOW, Answer, ask, http_scope, made_answers, sound_settings
+from tests.support.asgi import Answer, ask, http_scope, made_answers
+from tests.support.clock import NOW
+from tests.support.settings import sound_settings
 from ui.serving.log import JsonLines
 
 TREE = [AuthError, *(error for error in subclasses(AuthError) if error.__module__ == AuthError.__module__)]

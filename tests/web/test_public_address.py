@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.web.public_address import PublicAddress
-from tests.support.asgi import Answer, Recorder, ask, http_scope, made_answers, sound_settings
+from tests.support.asgi import Answer, Recorder, ask, http_scope, made_answers
+from tests.support.settings import sound_settings
 
 PUBLIC = {"host": "0.0.0.0", "public_url": "https://app.example.com"}
 PREFIX = {"host": "0.0.0.0", "public_url": "https://example.com/app"}
