@@ -24,8 +24,9 @@ from auth.programs.verifier import cognito_verifier
 from auth.sessions import SessionCookie, cookie_name, session_signer
 from auth.sessions.revocations import MemoryRevocations
 from auth.sessions.session import Sessions
-from tests.support.asgi import POOL, Recorder, access_token, ask, fetch_keys, http_scope, made_answers
+from tests.support.asgi import Recorder, ask, http_scope, made_answers
 from tests.support.clock import NOW, Clock
+from tests.support.forge import CLIENT_ID, COGNITO, NEIGHBOUR, access_token, fetch_keys
 from tests.support.settings import ACME, signed_cookie, sound_settings
 
 BASE = "http://127.0.0.1:8000"
@@ -37,7 +38,7 @@ class House:
     """The layers around an app: session cookie, who is calling, and the gate."""
 
     def __init__(self, **changes: Any) -> None:
-        self.settings = sound_settings(**POOL | changes)
+        self.settings = sound_settings(**COGNITO | changes)
         self.clock = Clock()
         self.sessions = Sessions(self.settings, {"acme": ACME}, MemoryRevocations(now=self.clock), now=self.clock)
         self.verifier = cognito_verifier(self.settings, fetch=fetch_keys, now=self.clock)
@@ -170,7 +171,7 @@ async def test_a_program_is_known_to_all_that_is_behind(house: House) -> None:
     answer = await ask(house.around(), http_scope("/gradio/", headers=bearer()))
     assert answer.body == b"inside"
     identity = identity_of(HTTPConnection(house.behind.scope))
-    assert (identity.username, identity.kind) == ("one-client", "program")
+    assert (identity.username, identity.kind) == (CLIENT_ID, "program")
 
 
 @pytest.mark.anyio
@@ -245,10 +246,10 @@ INVALID = {
     "long": ["Bearer " + "x" * 20_000],
     "expired": [f"Bearer {access_token(exp=1)}"],
     "of-another-client": [f"Bearer {access_token(client_id='another')}"],
-    "of-another-issuer": [f"Bearer {access_token(iss='https://cognito.example/other')}"],
+    "of-another-issuer": [f"Bearer {access_token(iss=NEIGHBOUR)}"],
     "id-token": [f"Bearer {access_token(token_use='id')}"],
-    "by-another-key": [f"Bearer {access_token(signed_with='k2')}"],
-    "unknown-key": [f"Bearer {access_token(kid='k2')}"],
+    "by-another-key": [f"Bearer {access_token(signed_with='stranger')}"],
+    "unknown-key": [f"Bearer {access_token(kid='stranger')}"],
     "signature-cut": [f"Bearer {TOKEN[:-4]}"],
 }
 REFUSED = {

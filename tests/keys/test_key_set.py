@@ -14,7 +14,7 @@ from auth.errors import KeysUnavailable, UnknownKey
 from auth.keys.jwk import rs256_key, unbase64url
 from auth.keys.key_set import JwksCache
 from auth.web.fetch import FetchFailed
-from tests.support.forge import b64, jwk, key, number, rs256
+from tests.support.forge import base64url, jwk, key, number, rs256
 
 pytestmark = pytest.mark.anyio
 SOUND = jwk("one", key("one"))
@@ -255,7 +255,7 @@ def test_a_signature_has_the_length_of_its_key_and_every_octet_counts() -> None:
 
 @pytest.mark.parametrize("octets", [b"", b"f", b"fo", b"foo", b"\xfb\xff\xbf", bytes(range(256))])
 def test_base64url_comes_back_as_the_octets_it_was_made_of(octets: bytes) -> None:
-    assert unbase64url(b64(octets)) == octets
+    assert unbase64url(base64url(octets)) == octets
 
 
 def test_base64url_has_its_64_characters_and_no_other() -> None:

@@ -23,7 +23,8 @@ from auth.keys.jwk import RS256Key, rs256_key
 from auth.keys.key_set import JwksCache
 from auth.programs.verifier import CognitoVerifier
 from auth.web.fetch import FetchFailed, fetch_json
-from tests.support.forge import HEADER, ISSUER, KID, NOW, PERSON, jwk, key, pool_jwks, token, verifier
+from tests.support.clock import NOW, Clock
+from tests.support.forge import HEADER, ISSUER, KID, PERSON, jwk, key, pool_jwks, token, verifier
 
 pytestmark = pytest.mark.anyio
 
@@ -102,14 +103,6 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     server = Endpoint()
@@ -124,7 +117,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0)
 
 
 @pytest.fixture

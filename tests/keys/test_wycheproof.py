@@ -1,13 +1,9 @@
-"""Project Wycheproof's JWS vectors (github.com/C2SP/wycheproof, testvectors_v1): every RSA case, RS256 alone accepted.
-
-The folder is the one that the environment's `WYCHEPROOF` names, or `../shared/wycheproof`.
-"""
+"""Project Wycheproof's JWS vectors (github.com/C2SP/wycheproof, testvectors_v1): every RSA case, RS256 alone accepted."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +19,7 @@ from auth.keys.jwk import rs256_key, unbase64url
 from auth.programs.access_token import read_kid
 from tests.support.forge import ISSUER, loaded, verifier
 
-ROOT = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("WYCHEPROOF", ROOT.parent / "shared" / "wycheproof"))
+FOLDER = Path(__file__).parent / "wycheproof"
 FILES = ("json_web_signature_test.json", "json_web_crypto_test.json")
 ROCA = "rejectsKeyWithRocaVulnerability"
 """The one that may pass: a key whose primes a faulty smart card made (CVE-2017-15361). No issuer of ours uses one."""
@@ -53,13 +48,8 @@ def vectors() -> Iterator[Vector]:
                 )
 
 
-VECTORS: list[Vector | None] = [*vectors()] if all((FOLDER / file).exists() for file in FILES) else []
-
-
-@pytest.fixture(params=VECTORS or [None], ids=lambda vector: vector.name if vector else "no vectors")
+@pytest.fixture(params=vectors(), ids=lambda vector: vector.name)
 def vector(request: pytest.FixtureRequest) -> Vector:
-    if request.param is None:
-        pytest.skip(f"Project Wycheproof's vectors are not in {FOLDER}: the README says where to get them")
     found: Vector = request.param
     return found
 

@@ -50,6 +50,7 @@ from auth.errors import (
     WrongType,
 )
 from tests.support.app_server import AppServer, Browser, agree, heading
+from tests.support.forge import KEY_OF, base64url, half_hash, signing_key
 from tests.support.provider import (
     ALICE,
     CLIENT_ID,
@@ -58,17 +59,13 @@ from tests.support.provider import (
     DRIPS,
     HANGS,
     HTML,
-    KEY_OF,
     Change,
     Provider,
     Reply,
-    base64url,
     but,
-    half_hash,
     huge,
     instead,
     json_reply,
-    signing_key,
     signs,
     without,
 )

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from auth.settings import GOOGLE_ISSUER, Settings
 from tests.support.app_server import AppServer, Browser
-from tests.support.provider import Change, Provider, Reply, instead, json_reply, signing_key
+from tests.support.forge import signing_key
+from tests.support.provider import Change, Provider, Reply, instead, json_reply
 
 CLIENT_ID = "407408718192-0123456789abcdefghijklmnopqrstuv.apps.googleusercontent.com"
 CLIENT_SECRET = "GOCSPX-0123456789abcdefghijklmnopqr"

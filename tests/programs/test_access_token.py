@@ -46,6 +46,7 @@ from auth.errors import (
 )
 from auth.programs.access_token import TOKEN_BYTES
 from auth.programs.verifier import CognitoVerifier
+from tests.support.clock import NOW
 from tests.support.forge import (
     CLIENT_ID,
     HEADER,
@@ -54,12 +55,11 @@ from tests.support.forge import (
     ISSUER,
     KID,
     NEIGHBOUR,
-    NOW,
     PERSON,
     POOL_KEYS,
     PROGRAM,
     UPDATED_ISSUER,
-    b64,
+    base64url,
     encode,
     jwk,
     key,
@@ -150,7 +150,7 @@ MALFORMED_HEADERS: dict[str, Callable[[], Mapping[str, Any] | bytes]] = {
     "kid is an object": lambda: but(HEADER, kid={KID: KID}),
     "kid is missing and a key is embedded": lambda: but(HEADER, kid=ABSENT, jwk=jwk(KID, key(POOL_KEYS[KID]))),
     "crit names a claim": lambda: but(HEADER, crit=["exp"]),
-    "crit asks for an unencoded payload (RFC 7797)": lambda: but(HEADER, crit=["b64"], b64=False),
+    "crit asks for an unencoded payload (RFC 7797)": lambda: but(HEADER, crit=["base64url"], base64url=False),
     "crit is empty": lambda: but(HEADER, crit=[]),
     "crit is null": lambda: but(HEADER, crit=None),
     "crit is a string": lambda: but(HEADER, crit="exp"),
@@ -331,11 +331,11 @@ SIGNED = f"{encode(HEADER)}.{encode(PERSON)}"
 def signed_by(make: Callable[[bytes], bytes], header: Mapping[str, Any] = HEADER) -> Callable[[], str]:
     """A sound token but for what it is signed with."""
     signed = f"{encode(header)}.{encode(PERSON)}"
-    return lambda: f"{signed}.{b64(make(signed.encode()))}"
+    return lambda: f"{signed}.{base64url(make(signed.encode()))}"
 
 
 def with_signature(change: Callable[[bytes], bytes]) -> Callable[[], str]:
-    return lambda: f"{SIGNED}.{b64(change(rs256(key(POOL_KEYS[KID]), SIGNED)))}"
+    return lambda: f"{SIGNED}.{base64url(change(rs256(key(POOL_KEYS[KID]), SIGNED)))}"
 
 
 def hmac_by(secret: Callable[[], bytes]) -> Callable[[bytes], bytes]:
@@ -449,7 +449,7 @@ SIGNATURES: dict[str, tuple[Callable[[], str], Leaf]] = {
         BadSignature,
     ),
     "the header was written anew after signing": (
-        lambda: f"{encode(but(HEADER, typ='JWT'))}.{encode(PERSON)}.{b64(rs256(key(POOL_KEYS[KID]), SIGNED))}",
+        lambda: f"{encode(but(HEADER, typ='JWT'))}.{encode(PERSON)}.{base64url(rs256(key(POOL_KEYS[KID]), SIGNED))}",
         BadSignature,
     ),
     "only the payload is signed": (
@@ -541,7 +541,7 @@ TEXTS: dict[str, tuple[Callable[[str], str], Leaf]] = {
     "it is quoted": (lambda text: f'"{text}"', TokenMalformed),
     "its scheme is still before it": (lambda text: f"Bearer {text}", TokenMalformed),
     "it is in lower case": (str.lower, TokenMalformed),
-    "it is encoded once more": (lambda text: b64(text.encode()), TokenMalformed),
+    "it is encoded once more": (lambda text: base64url(text.encode()), TokenMalformed),
     "half a surrogate pair is in it": (lambda text: f"{text}\udcff", TokenMalformed),
     "it is longer than 16 KB": (lambda _: token(but(PERSON, x="x" * TOKEN_BYTES)), TokenMalformed),
 }
@@ -581,7 +581,7 @@ if not PYTHON_READS_THEM:
 
 
 def as_long_as_can_be() -> str:
-    around = f"{encode(HEADER)}..{b64(bytes(256))}"
+    around = f"{encode(HEADER)}..{base64url(bytes(256))}"
     room = (TOKEN_BYTES - len(around)) * 3 // 4 - len(json.dumps(but(PERSON, x=""), separators=(",", ":")))
     return token(but(PERSON, x="x" * room))
 

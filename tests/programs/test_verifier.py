@@ -22,6 +22,7 @@ from auth.identity import Identity
 from auth.programs import verifier as cognito
 from auth.programs.verifier import CognitoVerifier, cognito_verifier, pool_issuers
 from auth.settings import Settings
+from tests.support.clock import NOW, Clock
 from tests.support.forge import (
     CLIENT_ID,
     HEADER,
@@ -29,7 +30,6 @@ from tests.support.forge import (
     ISSUER,
     KID,
     NEIGHBOUR,
-    NOW,
     PERSON,
     PROGRAM,
     UPDATED_ISSUER,
@@ -40,14 +40,6 @@ from tests.support.forge import (
     token,
     verifier,
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = float(NOW)
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -330,7 +322,7 @@ async def test_the_clients_and_audiences_are_those_of_the_settings() -> None:
     settings = Settings.model_validate(
         {"cognito_issuer": ISSUER, "cognito_client_ids": CLIENT_ID, "api_audience": "https://api.example.com"}
     )
-    tokens = cognito_verifier(settings, fetch=fetch, now=lambda: float(NOW))
+    tokens = cognito_verifier(settings, fetch=fetch, now=Clock())
 
     assert tokens is not None
     assert (await tokens.verify(token({**PERSON, "aud": ["https://api.example.com"]}))).username == "ada"

@@ -18,7 +18,8 @@ from auth.keys.jwk import RS256Key
 from auth.programs.verifier import CognitoVerifier
 from auth.routes.api import api_routes
 from auth.routes.login import login_routes
-from tests.support.forge import CLIENT_ID, ISSUER, NOW, PERSON, POOL, PROGRAM, pool_jwks, token
+from tests.support.clock import NOW, Clock
+from tests.support.forge import CLIENT_ID, COGNITO, ISSUER, PERSON, PROGRAM, pool_jwks, token
 from tests.support.settings import ACME, signed_cookie, sound_settings
 
 CLAIMS = {
@@ -80,8 +81,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Auth:
         return pool_jwks()
 
     monkeypatch.setattr(auth.assembly, "fetch_json", fetch)
-    pool = {"cognito_region": "eu-west-1", "cognito_pool_id": POOL, "cognito_client_ids": (CLIENT_ID,)}
-    return Auth(sound_settings(**pool), now=lambda: float(NOW))
+    return Auth(sound_settings(**COGNITO), now=Clock())
 
 
 def steps(parts: Auth) -> APIRouter:

@@ -23,8 +23,8 @@ from auth.people.id_token import SKEW_SECONDS, signing_key
 from auth.people.logout_token import EVENT, LONGEST_SECONDS, Logout, verify_logout_token
 from auth.web.fetch import FetchFailed
 from tests.support.clock import NOW, Clock
-from tests.support.provider import KEY_OF, compact
-from tests.support.provider import signing_key as private_key
+from tests.support.forge import KEY_OF, compact
+from tests.support.forge import signing_key as private_key
 
 pytestmark = pytest.mark.anyio
 

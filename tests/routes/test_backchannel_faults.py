@@ -18,18 +18,8 @@ import pytest
 from auth.people.logout_token import EVENT
 from auth.routes.backchannel import BODY_SECONDS
 from tests.support.app_server import AppServer, Browser
-from tests.support.provider import (
-    CLIENT_ID,
-    KEY_OF,
-    Change,
-    Provider,
-    but,
-    compact,
-    instead,
-    signing_key,
-    signs,
-    without,
-)
+from tests.support.forge import KEY_OF, compact, signing_key
+from tests.support.provider import CLIENT_ID, Change, Provider, but, instead, signs, without
 
 pytestmark = [
     # joserfc warns of what it finds weak; that a weak key is refused is tested here.

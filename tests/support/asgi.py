@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from jwt.algorithms import RSAAlgorithm
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.settings import Settings
 from auth.web import Answers, Pages
-from tests.support.clock import NOW
 
 
 def made_answers(settings: Settings, *, resource_metadata: str | None = None) -> Answers:
@@ -109,36 +104,3 @@ class Recorder:
         """That of the only exchange there was."""
         (scope,) = self.scopes
         return scope
-
-
-# -- programs ---------------------------------------------------------------------------------------------------------
-
-POOL = {"cognito_issuer": "https://cognito.example/pool", "cognito_client_ids": ("one-client",)}
-
-
-@cache
-def rsa_key(kid: str) -> RSAPrivateKey:
-    return generate_private_key(65537, 2048)
-
-
-def access_token(*, kid: str = "k1", signed_with: str | None = None, **changes: Any) -> str:
-    """An access token of `POOL`'s issuer, good for an hour from `NOW`, but for what is changed."""
-    claims = {
-        "iss": POOL["cognito_issuer"],
-        "token_use": "access",
-        "client_id": "one-client",
-        "sub": "program-1",
-        "iat": int(NOW),
-        "exp": int(NOW) + 3600,
-        **changes,
-    }
-    return jwt.encode(claims, rsa_key(signed_with or kid), algorithm="RS256", headers={"kid": kid})
-
-
-async def fetch_keys(url: str) -> dict[str, Any]:
-    """What the issuer's key set address answers."""
-    return {
-        "keys": [
-            RSAAlgorithm.to_jwk(rsa_key("k1").public_key(), as_dict=True) | {"kid": "k1", "use": "sig", "alg": "RS256"}
-        ]
-    }

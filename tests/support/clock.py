@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-NOW = 1_800_000_000.0
+NOW = 1_800_000_000
 
 
 class Clock:

@@ -1,10 +1,12 @@
-"""Keys, key sets and tokens in the shape of AWS Cognito's, sound as they are made, for tests to spoil."""
+"""Keys, key sets and tokens, sound as they are made, for tests to spoil: of any OpenID provider, and AWS Cognito's."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import functools
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -12,16 +14,74 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from auth.keys.jwk import RS256Key, rs256_key
 from auth.keys.key_set import JwksCache
 from auth.programs.verifier import CognitoVerifier, pool_issuers
+from tests.support.clock import NOW, Clock
 
-NOW = 1_800_000_000
+# -- any provider's ----------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def signing_key(kind: str, kid: str | None) -> Any:
+    """A private key, the same one for the same name: "RSA", "RSA-1024", a curve's name, or "Ed25519"."""
+    parameters: Any = {"kid": kid} if kid else {}
+    if kind.startswith("RSA"):
+        return RSAKey.generate_key(int(kind[4:] or 2048), parameters)
+    return (OKPKey if kind.startswith("Ed") else ECKey).generate_key(kind, parameters)  # type: ignore[arg-type]
+
+
+KEY_OF = {
+    **{f"{family}{size}": signing_key("RSA", "rsa") for family in ("RS", "PS") for size in (256, 384, 512)},
+    "ES256": signing_key("P-256", "p256"),
+    "ES384": signing_key("P-384", "p384"),
+    "ES512": signing_key("P-521", "p521"),
+    "EdDSA": signing_key("Ed25519", "ed25519"),
+    "Ed25519": signing_key("Ed25519", "ed25519"),
+}
+"""The key that signs with each algorithm."""
+KEYS: tuple[Key, ...] = tuple({key.kid: key for key in KEY_OF.values()}.values())
+
+
+def compact(header: Mapping[str, Any], payload: bytes, key: Any) -> str:
+    """A JWS in compact serialization, of any header and payload, however wrong.
+
+    Args:
+        key: a joserfc key; bytes for HS*; ignored for an `alg` that is no algorithm, whose signature is empty.
+    """
+    signed = f"{base64url(json.dumps(header).encode())}.{base64url(payload)}"
+    algorithm = header.get("alg")
+    if isinstance(key, bytes):
+        signature = hmac.digest(key, signed.encode(), f"sha{str(algorithm)[2:]}")
+    elif isinstance(algorithm, str) and algorithm in KEY_OF:
+        signature = JWSRegistry.algorithms[algorithm].sign(signed.encode(), key)
+    else:
+        signature = b""
+    return f"{signed}.{base64url(signature)}"
+
+
+def base64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def half_hash(value: str, algorithm: str = "RS256") -> str:
+    """OpenID Connect Core 3.1.3.6; Ed25519 hashes with SHA-512."""
+    hashes = {"256": "sha256", "384": "sha384"}
+    digest = hashlib.new(hashes.get(algorithm[2:], "sha512"), value.encode()).digest()
+    return base64url(digest[: len(digest) // 2])
+
+
+# -- AWS Cognito's -----------------------------------------------------------------------------------------------------
+
 POOL = "eu-west-1_AbCdEf123"
 ISSUER, UPDATED_ISSUER = pool_issuers("eu-west-1", POOL)
 NEIGHBOUR = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_ZyXwVu987"
 CLIENT_ID = "1example23456789abcdefghij"
+COGNITO = {"cognito_region": "eu-west-1", "cognito_pool_id": POOL, "cognito_client_ids": (CLIENT_ID,)}
+"""The settings of an app that accepts this pool's tokens."""
 KID = "wVCq5p4+qoqnQPJ1TCyVvFhQlB7h3q9aW0sN8pTzD2k="
 ID_TOKEN_KID = "0aO3dvBcRk6BAqRVAFkTtXyE9mU4uLw8nJ2hQ7sGfZM="
 
@@ -74,12 +134,8 @@ def key(owner: str, *, bits: int = 2048, exponent: int = 65537) -> RSAPrivateKey
     return generate_private_key(exponent, bits)
 
 
-def b64(octets: bytes) -> str:
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
-
-
 def number(value: int) -> str:
-    return b64(value.to_bytes((value.bit_length() + 7) // 8))
+    return base64url(value.to_bytes((value.bit_length() + 7) // 8))
 
 
 def jwk(kid: str, private: RSAPrivateKey) -> dict[str, Any]:
@@ -95,7 +151,7 @@ def pool_jwks() -> dict[str, Any]:
 
 
 def encode(part: Mapping[str, Any] | bytes) -> str:
-    return b64(part if isinstance(part, bytes) else json.dumps(part, separators=(",", ":")).encode())
+    return base64url(part if isinstance(part, bytes) else json.dumps(part, separators=(",", ":")).encode())
 
 
 def rs256(private: RSAPrivateKey, signed: str) -> bytes:
@@ -110,7 +166,17 @@ def token(
 ) -> str:
     """The compact serialization, signed by RS256 whatever the header says; bytes are taken as they are."""
     signed = f"{encode(header)}.{encode(claims)}"
-    return f"{signed}.{b64(rs256(private or key(POOL_KEYS[KID]), signed))}"
+    return f"{signed}.{base64url(rs256(private or key(POOL_KEYS[KID]), signed))}"
+
+
+def access_token(*, kid: str = KID, signed_with: str = POOL_KEYS[KID], **changes: Any) -> str:
+    """A program's, good for an hour from `NOW`, but for the claims that are changed."""
+    return token({**PROGRAM, **changes}, {**HEADER, "kid": kid}, private=key(signed_with))
+
+
+async def fetch_keys(url: str) -> dict[str, Any]:
+    """What the address of a pool's key set answers."""
+    return pool_jwks()
 
 
 def loaded(url: str, document: dict[str, Any]) -> JwksCache[RS256Key]:
@@ -119,7 +185,7 @@ def loaded(url: str, document: dict[str, Any]) -> JwksCache[RS256Key]:
     async def fetch(_: str) -> dict[str, Any]:
         return document
 
-    keys = JwksCache(url, fetch=fetch, parse=rs256_key, now=lambda: 0.0)
+    keys = JwksCache(url, fetch=fetch, parse=rs256_key, now=Clock(0))
     asyncio.run(keys.refresh_when_due())
     return keys
 
@@ -138,6 +204,6 @@ def verifier(key_sets: Mapping[str, JwksCache[RS256Key]] | None = None, **change
         "audiences": [],
         "token_use": "access",
         "leeway": 0,
-        "now": lambda: float(NOW),
+        "now": Clock(),
     }
     return CognitoVerifier(key_sets=pool_keys() if key_sets is None else key_sets, **rules | changes)

@@ -13,9 +13,7 @@ Stages, and what their function is given: `discovery`, `jwks`, `token` and `user
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
-import hmac
 import json
 import secrets
 import threading
@@ -27,11 +25,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
-from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
+from joserfc.jwk import Key
 from pydantic import SecretStr
 
 from auth.settings import ProviderSettings
+from tests.support.forge import KEY_OF, KEYS, base64url, compact, half_hash
 
 Change = Callable[[Any], Any]
 
@@ -89,59 +87,10 @@ def huge(document: dict[str, object]) -> Reply:
     return json_reply({**document, "padding": "x" * HUGE})
 
 
-@functools.cache
-def signing_key(kind: str, kid: str | None) -> Any:
-    """A private key, the same one for the same name: "RSA", "RSA-1024", a curve's name, or "Ed25519"."""
-    parameters: Any = {"kid": kid} if kid else {}
-    if kind.startswith("RSA"):
-        return RSAKey.generate_key(int(kind[4:] or 2048), parameters)
-    return (OKPKey if kind.startswith("Ed") else ECKey).generate_key(kind, parameters)  # type: ignore[arg-type]
-
-
-KEY_OF = {
-    **{f"{family}{size}": signing_key("RSA", "rsa") for family in ("RS", "PS") for size in (256, 384, 512)},
-    "ES256": signing_key("P-256", "p256"),
-    "ES384": signing_key("P-384", "p384"),
-    "ES512": signing_key("P-521", "p521"),
-    "EdDSA": signing_key("Ed25519", "ed25519"),
-    "Ed25519": signing_key("Ed25519", "ed25519"),
-}
-"""The key that signs with each algorithm."""
-KEYS: tuple[Key, ...] = tuple({key.kid: key for key in KEY_OF.values()}.values())
-
-
 def signs(algorithm: str) -> dict[str, Change]:
     """The faults that make the ID token signed with `algorithm` by the right published key."""
     key = KEY_OF[algorithm]
     return {"header": but(alg=algorithm, kid=key.kid), "key": instead(key)}
-
-
-def compact(header: Mapping[str, Any], payload: bytes, key: Any) -> str:
-    """A JWS in compact serialization, of any header and payload, however wrong.
-
-    Args:
-        key: a joserfc key; bytes for HS*; ignored for an `alg` that is no algorithm, whose signature is empty.
-    """
-    signed = f"{base64url(json.dumps(header).encode())}.{base64url(payload)}"
-    algorithm = header.get("alg")
-    if isinstance(key, bytes):
-        signature = hmac.digest(key, signed.encode(), f"sha{str(algorithm)[2:]}")
-    elif isinstance(algorithm, str) and algorithm in KEY_OF:
-        signature = JWSRegistry.algorithms[algorithm].sign(signed.encode(), key)
-    else:
-        signature = b""
-    return f"{signed}.{base64url(signature)}"
-
-
-def base64url(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def half_hash(value: str, algorithm: str = "RS256") -> str:
-    """OpenID Connect Core 3.1.3.6; Ed25519 hashes with SHA-512."""
-    hashes = {"256": "sha256", "384": "sha384"}
-    digest = hashlib.new(hashes.get(algorithm[2:], "sha512"), value.encode()).digest()
-    return base64url(digest[: len(digest) // 2])
 
 
 @dataclass(frozen=True, kw_only=True)
