@@ -1,4 +1,4 @@
-"""Project Wycheproof's JWS vectors (github.com/C2SP/wycheproof, testvectors_v1): every RSA case, RS256 alone accepted."""
+"""Project Wycheproof's JWS vectors (github.com/C2SP/wycheproof): every RSA case, RS256 alone accepted."""
 
 from __future__ import annotations
 
