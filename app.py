@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         redirect_slashes=False,  # Starlette's own redirect is made from the Host header and comes before the gate
     )
     auth.install(app)  # the layers: public address, session cookie, who is calling; errors into answers
-    app.include_router(front_routes(auth.site))  # / /login-demo /gradio /favicon.ico
+    app.include_router(front_routes(auth.site, logo=auth.settings.app_logo))  # / /login-demo /gradio /favicon.ico /logo
     app.include_router(  # /login /auth /auth/{provider} /logout
         login_routes(
             site=auth.site,

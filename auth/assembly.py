@@ -43,7 +43,12 @@ class Auth:
         self.now = now
         self.settings = settings = settings.completed()
         self.site = site = settings.site
-        self.pages = Pages(app_title=settings.app_title, prefix=site.prefix)
+        self.pages = Pages(
+            app_title=settings.app_title,
+            prefix=site.prefix,
+            logo=bool(settings.app_logo),
+            contact=settings.contact,
+        )
         tls = httpx2.create_ssl_context()  # takes 25 ms to make, and Authlib would make one for each request
         self._http = httpx2.AsyncClient(timeout=10.0, verify=tls, mounts=DIRECT)
         self.local = Router(redirect_slashes=False)

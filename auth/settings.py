@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -29,6 +30,7 @@ from auth.urls import Site, as_browsers_spell, is_confidential, is_http_url, is_
 
 GOOGLE_ISSUER = "https://accounts.google.com"
 GOOGLE = {"name": "google", "issuer": GOOGLE_ISSUER, "label": "Google"}
+PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".webp", ".gif")
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "secret", "your-", "your_", "placeholder", "example", "xxxx", "<")
 
 
@@ -66,6 +68,18 @@ def _url(value: str) -> str:
 
 def _public_url(value: str) -> str:
     return as_browsers_spell(value) if _url(value) else ""
+
+
+def _picture(value: Path | None) -> Path | None:
+    if value and (value.suffix.lower() not in PICTURES or not value.is_file()):
+        raise ValueError(f"must be a file that is there, of one of the kinds {', '.join(PICTURES)}")
+    return value
+
+
+def _contact(value: str) -> str:
+    if value and not is_http_url(value.partition("?")[0]) and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", value):
+        raise ValueError("must be an e-mail address or an http(s) address")
+    return value
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -130,6 +144,8 @@ class Settings(BaseSettings):
     metrics: bool = False
     forwarded_allow_ips: str = "127.0.0.1"
     app_title: str = Field(default="My Gradio app", min_length=1, max_length=80)
+    app_logo: Annotated[Path | None, AfterValidator(_picture)] = None
+    contact: Annotated[str, Field(max_length=200), AfterValidator(_contact)] = ""
     profile_pictures: bool = True
 
     @model_validator(mode="before")

@@ -28,10 +28,14 @@ def main_look(*, title: str, prefix: str) -> dict[str, Any]:
     return {"theme": _theme(), "head": _head(_static("account.css"), prefix) + f"<script>{script}</script>"}
 
 
-def sign_in_look(*, prefix: str) -> dict[str, Any]:
-    """Options of `gr.mount_gradio_app` for the sign-in Blocks: the look of the plain pages."""
-    look = (TEMPLATES / "look.css").read_text("utf-8")
-    return {"theme": _theme(), "head": _head(look + _static("sign_in.css"), prefix)}
+def sign_in_look() -> dict[str, Any]:
+    """Options of `gr.mount_gradio_app` for the sign-in Blocks."""
+    return {"theme": _theme()}
+
+
+def sign_in_css() -> str:
+    """The look of the plain pages, and how the sign-in page differs."""
+    return (TEMPLATES / "look.css").read_text("utf-8") + _static("sign_in.css")
 
 
 def heading(text: str = "") -> gr.HTML:

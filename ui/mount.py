@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 import gradio as gr
@@ -19,12 +20,13 @@ from auth.identity import credential_in
 from auth.urls import Site
 from auth.web import REASONS, Answers
 from ui.isolation import Folder, Gifts, Owners, Ownership, nodes
-from ui.login import login_blocks
+from ui.login import SESSION_ENDED, SignInCard, SignInPage, login_blocks
 from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
 from ui.mcp import bind_mcp
 from ui.serving import Stopping
 
+PUBLIC = {"Cache-Control": "public, max-age=86400"}
 SIGN_IN_FILES = ("", "theme.css", "gradio_api/startup-events")
 SIGN_IN_FOLDERS = ("assets/", "static/")
 
@@ -51,11 +53,16 @@ class ReadOnly:
 
 def mount_sign_in(app: FastAPI, auth: Auth) -> None:
     """The sign-in Blocks at `/login-demo/`, for anybody to read."""
-    prefix = auth.site.prefix
-    providers = [(provider.name, provider.label) for provider in auth.providers.values()]
-    blocks = login_blocks(title=auth.settings.app_title, providers=providers, prefix=prefix, reasons=REASONS)
+    card = SignInCard(
+        title=auth.settings.app_title,
+        logo=bool(auth.settings.app_logo),
+        providers=[(provider.name, provider.label) for provider in auth.providers.values()],
+        prefix=auth.site.prefix,
+        reasons={**SESSION_ENDED, **REASONS},
+    )
     read_only = partial(ReadOnly, answers=auth.answers)
-    _mount(app, blocks, "/login-demo", read_only, auth.answers, **sign_in_look(prefix=prefix))
+    mounted = _mount(app, login_blocks(card), "/login-demo", read_only, auth.answers, **sign_in_look())
+    mounted.user_middleware.append(Middleware(SignInPage, card=card, site=auth.site))
 
 
 def mount_main(app: FastAPI, auth: Auth, stopping: Stopping) -> None:
@@ -140,8 +147,8 @@ def asks_for_request(function: Callable[..., object] | None) -> bool:
     return any(gr.Request in (hint, *get_args(hint)) for hint in hints)
 
 
-def front_routes(site: Site) -> APIRouter:
-    """`/`, the addresses that people type without the slash at the end, and the icon."""
+def front_routes(site: Site, *, logo: Path | None) -> APIRouter:
+    """`/`, the addresses that people type without the slash at the end, the icon and the logo."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
@@ -157,6 +164,12 @@ def front_routes(site: Site) -> APIRouter:
 
     @router.get("/favicon.ico")
     async def icon() -> Response:
-        return FileResponse(STATIC / "favicon.ico", headers={"Cache-Control": "public, max-age=86400"})
+        return FileResponse(STATIC / "favicon.ico", headers=PUBLIC)
+
+    if logo:
+
+        @router.get("/logo")
+        async def picture() -> Response:
+            return FileResponse(logo, headers={**PUBLIC, "Content-Security-Policy": "sandbox; default-src 'none'"})
 
     return router

@@ -325,7 +325,9 @@ class LocalProvider(LocalServer):
             return RedirectResponse(leaving.redirect_uri, 303)
         if leaving.redirect_uri:
             heading, action = "Sign out of the local provider?", ("Sign out", leaving.redirect_uri)
-        return self.pages.response("message.html", heading=heading, sentence=sentence, detail="", actions=[action])
+        return self.pages.response(
+            "message.html", heading=heading, sentence=sentence, detail="", ask=False, actions=[action]
+        )
 
     def _consent(self, asked: OAuthRequest) -> CodeGrant:
         """Raises OAuth2Error, with a `redirect_uri` where the relying party may be told."""

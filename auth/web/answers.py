@@ -12,7 +12,9 @@ from starlette.types import Scope
 from auth.errors import (
     AuthError,
     BearerError,
+    NotAllowed,
     NotSignedIn,
+    ProviderRefused,
     RequestError,
     ScopeTooNarrow,
     SignInError,
@@ -95,11 +97,13 @@ class Answers:
         if isinstance(error, RequestError):
             return self._message(error.title, error.sentence, error.status)
         next_path, account = (error.next_path, error.account) if isinstance(error, SignInError) else ("", None)
-        actions = [("Try again", self._site.prefix + _sign_in_page(reason=error.code, next=next_path))]
+        again = "Use another account" if isinstance(error, NotAllowed) else "Try again"
+        actions = [(again, self._site.prefix + _sign_in_page(reason=error.code, next=next_path))]
         if isinstance(credential_in(scope).outcome, Identity):
             actions.insert(0, ("Open the app", f"{self._site.prefix}/gradio/"))
         detail = f"You signed in as {account[:254]}." if account else ""
-        return self._message(error.title, error.sentence, error.status, detail=detail, actions=actions)
+        ask = isinstance(error, (NotAllowed, ProviderRefused))
+        return self._message(error.title, error.sentence, error.status, detail=detail, ask=ask, actions=actions)
 
     def _message(
         self,
@@ -108,6 +112,7 @@ class Answers:
         status: int,
         *,
         detail: str = "",
+        ask: bool = False,
         actions: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Response:
@@ -118,6 +123,7 @@ class Answers:
             heading=heading,
             sentence=sentence,
             detail=detail,
+            ask=ask,
             actions=actions or [("To the start", f"{self._site.prefix}/")],
         )
 

@@ -12,9 +12,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 class Pages:
     """Renders `auth/templates`; every value is escaped. Templates see `app_title`, `prefix` (the path of
-    `PUBLIC_URL`, without a slash at its end) and what the caller passes."""
+    `PUBLIC_URL`, without a slash at its end), `logo` (there is a picture at /logo), `contact` (an e-mail address or an
+    address of whom to ask, or empty) and what the caller passes."""
 
-    def __init__(self, *, app_title: str, prefix: str) -> None:
+    def __init__(self, *, app_title: str, prefix: str, logo: bool = False, contact: str = "") -> None:
         self._jinja = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -22,7 +23,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._jinja.globals.update(app_title=app_title, prefix=prefix)
+        self._jinja.globals.update(app_title=app_title, prefix=prefix, logo=logo, contact=contact)
 
     def response(
         self, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any

@@ -46,7 +46,8 @@ class Person:
         return self.tab
 
     def chooses(self, name: str = ADA) -> None:
-        """From the sign-in page on."""
+        """From the sign-in page on, once Gradio has drawn it: a page that is left half loaded reports a fault."""
+        expect(self.tab.locator("#sign-in-now")).to_have_count(0)
         self.tab.get_by_role("link", name="Sign in with").click()
         self.tab.get_by_role("button", name=name).click()
 
