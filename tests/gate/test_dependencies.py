@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -10,43 +9,29 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from auth.errors import AuthError
-from auth.gate.authentication import Authentication
 from auth.gate.dependencies import JWTAuthorizationCredentials, JWTBearer, require_identity
 from auth.identity import Identity
-from auth.programs.verifier import cognito_verifier
-from auth.sessions import SessionCookie
-from auth.sessions.revocations import MemoryRevocations
-from auth.sessions.session import Sessions
-from tests.support.asgi import Answer, ask, http_scope, made_answers
+from tests.support.asgi import Answer, ask, http_scope
 from tests.support.clock import NOW, Clock
-from tests.support.forge import COGNITO, HEADER, access_token, fetch_keys
-from tests.support.settings import ACME, signed_cookie, sound_settings
+from tests.support.forge import HEADER, access_token
+from tests.support.house import House
 
-SETTINGS = sound_settings(**COGNITO)
+COOKIE = House().cookie()
 TOKEN = access_token(scope="app/read app/write", username="ada", jti="one")
 
 
 def app_of(*routers: APIRouter, clock: Clock | None = None) -> ASGIApp:
     """Routes in the layers they run in, and errors answered as the app answers them."""
-    clock = clock or Clock()
+    house = House(clock)
     app = FastAPI()
-    answers = made_answers(SETTINGS)
 
     @app.exception_handler(AuthError)
     async def refused(request: Request, error: AuthError) -> Response:
-        return answers.to(error, request.scope)
+        return house.answers.to(error, request.scope)
 
     for router in routers:
         app.include_router(router)
-    sessions = Sessions(SETTINGS, {"acme": ACME}, MemoryRevocations(now=clock), now=clock)
-    verifier = cognito_verifier(SETTINGS, fetch=fetch_keys, now=clock)
-    return Authentication(
-        app,
-        base_url=SETTINGS.base_url,
-        sessions=sessions,
-        verifier=verifier,
-        session_cookie=partial(SessionCookie, settings=SETTINGS),
-    )
+    return house.around(app, gated=False)
 
 
 def routes() -> APIRouter:
@@ -84,13 +69,6 @@ def routes() -> APIRouter:
     return router
 
 
-def cookie() -> dict[str, str]:
-    session: dict[str, Any] = {}
-    sessions = Sessions(SETTINGS, {"acme": ACME}, MemoryRevocations(now=Clock()), now=Clock())
-    sessions.begin(session, "acme", {"sub": "ada-1"})
-    return {"Cookie": signed_cookie(SETTINGS, session)}
-
-
 def bearer(token: str = TOKEN) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
@@ -104,21 +82,21 @@ CALLS = {
     "token": ("/programs", bearer(), 200, None),
     "token-of-a-program": ("/programs", bearer(access_token()), 200, None),
     "nobody": ("/programs", {}, 401, "Bearer"),
-    "a-cookie-does-not-count": ("/programs", cookie(), 401, "Bearer"),
+    "a-cookie-does-not-count": ("/programs", COOKIE, 401, "Bearer"),
     "basic": ("/programs", {"Authorization": "Basic YWRhOmFkYQ=="}, 401, "Bearer"),
     "bad-token": ("/programs", bearer("x"), 401, 'Bearer error="invalid_token"'),
-    "bad-token-and-cookie": ("/programs", bearer("x") | cookie(), 401, 'Bearer error="invalid_token"'),
+    "bad-token-and-cookie": ("/programs", bearer("x") | COOKIE, 401, 'Bearer error="invalid_token"'),
     "expired-token": ("/programs", bearer(access_token(exp=int(NOW))), 401, 'Bearer error="invalid_token"'),
     "malformed": ("/programs", {"Authorization": "Bearer"}, 400, 'Bearer error="invalid_request"'),
     "all-scopes": ("/writers", bearer(), 200, None),
     "a-scope-missing": ("/writers", bearer(access_token(scope="app/read")), 403, 'Bearer error="insufficient_scope"'),
     "no-scopes": ("/writers", bearer(access_token()), 403, 'Bearer error="insufficient_scope"'),
-    "person-by-cookie": ("/anybody", cookie(), 200, None),
+    "person-by-cookie": ("/anybody", COOKIE, 200, None),
     "person-by-token": ("/anybody", bearer(), 200, None),
     "nobody-at-all": ("/anybody", {}, 401, "Bearer"),
-    "either-without-token": ("/either", cookie(), 200, None),
-    "either-with-a-bad-token": ("/either", bearer("x") | cookie(), 401, 'Bearer error="invalid_token"'),
-    "either-malformed": ("/either", {"Authorization": "Bearer a b"} | cookie(), 400, 'Bearer error="invalid_request"'),
+    "either-without-token": ("/either", COOKIE, 200, None),
+    "either-with-a-bad-token": ("/either", bearer("x") | COOKIE, 401, 'Bearer error="invalid_token"'),
+    "either-malformed": ("/either", {"Authorization": "Bearer a b"} | COOKIE, 400, 'Bearer error="invalid_request"'),
 }
 
 

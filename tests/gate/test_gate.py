@@ -6,7 +6,6 @@ import json
 import weakref
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,54 +15,20 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.errors import NotSignedIn, ScopeTooNarrow, TokenInvalid
-from auth.gate.authentication import Authentication
 from auth.gate.dependencies import require_identity, require_scopes
 from auth.gate.gate import Gate
 from auth.identity import Credential, Identity, identity_of
 from auth.programs.verifier import cognito_verifier
-from auth.sessions import SessionCookie, cookie_name, session_signer
-from auth.sessions.revocations import MemoryRevocations
-from auth.sessions.session import Sessions
+from auth.sessions import cookie_name, session_signer
 from tests.support.asgi import Recorder, ask, http_scope, made_answers
-from tests.support.clock import NOW, Clock
-from tests.support.forge import CLIENT_ID, COGNITO, NEIGHBOUR, access_token, fetch_keys
+from tests.support.clock import NOW
+from tests.support.forge import CLIENT_ID, NEIGHBOUR, access_token
+from tests.support.house import House
 from tests.support.settings import ACME, signed_cookie, sound_settings
 
 BASE = "http://127.0.0.1:8000"
 PAGE = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
 API = {"Accept": "application/json"}
-
-
-class House:
-    """The layers around an app: session cookie, who is calling, and the gate."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.settings = sound_settings(**COGNITO | changes)
-        self.clock = Clock()
-        self.sessions = Sessions(self.settings, {"acme": ACME}, MemoryRevocations(now=self.clock), now=self.clock)
-        self.verifier = cognito_verifier(self.settings, fetch=fetch_keys, now=self.clock)
-        self.behind = Recorder()
-
-    def around(self, app: ASGIApp | None = None, *, gated: bool = True, **options: Any) -> ASGIApp:
-        app = app or self.behind
-        if gated:
-            answers = made_answers(self.settings)
-            app = Gate(app, answers=answers, scopes=self.settings.api_scopes, **options)
-        return Authentication(
-            app,
-            base_url=self.settings.base_url,
-            sessions=self.sessions,
-            verifier=self.verifier,
-            session_cookie=partial(SessionCookie, settings=self.settings),
-        )
-
-    def session(self) -> dict[str, Any]:
-        session: dict[str, Any] = {}
-        self.sessions.begin(session, "acme", {"sub": "ada-1", "name": "Ada"})
-        return session
-
-    def cookie(self, session: dict[str, Any] | None = None) -> dict[str, str]:
-        return {"Cookie": signed_cookie(self.settings, session or self.session())}
 
 
 @pytest.fixture
@@ -110,7 +75,7 @@ async def test_nobody_gets_past_the_gate(house: House, path: str, method, header
 NOBODY = {
     "no-cookie": {},
     "cookie-of-others": {"Cookie": "session-8000=garbage"},
-    "cookie-under-another-name": {"Cookie": signed_cookie(sound_settings(port=9000), House().session())},
+    "cookie-under-another-name": {"Cookie": signed_cookie(sound_settings(port=9000), House().sign_in())},
     "cookie-without-session": {"Cookie": signed_cookie(sound_settings(), {"begun": {}})},
     "cookie-of-another-shape": {"Cookie": signed_cookie(sound_settings(), {"person": ["ada-1"]})},
     "another-scheme": {"Authorization": "Basic YWRhOmFkYQ=="},
@@ -348,7 +313,7 @@ async def test_another_sites_page_may_send_a_bearer(house: House) -> None:
 
 @pytest.mark.anyio
 async def test_where_no_pool_is_configured_every_bearer_is_refused() -> None:
-    house = House(cognito_issuer="", cognito_client_ids=())
+    house = House(cognito_region="", cognito_pool_id="", cognito_client_ids=())
     answer = await ask(house.around(), http_scope("/gradio/", headers=bearer() | house.cookie()))
     assert (answer.status, answer.json["error"]) == (401, "invalid_token")
 
@@ -634,7 +599,7 @@ ENDINGS: dict[str, Callable[[House, dict[str, Any]], object]] = {
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 async def test_a_stream_is_cut_once_its_session_has_ended(house: House, ending) -> None:
-    session = house.session()
+    session = house.sign_in()
     exchange = Exchange(house.around(streaming), http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
     ending(house, session)
@@ -655,7 +620,7 @@ async def test_a_programs_stream_is_cut_once_its_token_has_expired(house: House)
 @pytest.mark.anyio
 @pytest.mark.usefixtures("quick")
 async def test_an_app_behind_a_cut_stream_hears_that_its_client_is_gone_and_is_heard_no_more(house: House) -> None:
-    session, behind = house.session(), Listening()
+    session, behind = house.sign_in(), Listening()
     exchange = Exchange(house.around(behind), http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
     house.sessions.end(session)
@@ -677,7 +642,7 @@ async def test_an_app_that_asks_again_and_again_for_its_client_is_told_when_its_
             await send({"type": "http.response.body", "body": b"tick ", "more_body": True})
             await asyncio.sleep(0.001)
 
-    session = house.session()
+    session = house.sign_in()
     exchange = Exchange(house.around(polling), http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
     house.sessions.end(session)
@@ -744,7 +709,7 @@ BEHIND = {
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
 async def test_what_the_app_behind_does_to_its_session_neither_cuts_a_stream_nor_keeps_it(house, behind) -> None:
-    session = house.session()
+    session = house.sign_in()
     exchange = Exchange(house.around(behind(streaming)), http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
     await asyncio.sleep(0.05)
@@ -790,7 +755,7 @@ async def test_a_stream_is_ended_with_a_farewell_when_there_is_one(house: House)
 @pytest.mark.anyio
 @pytest.mark.usefixtures("quick")
 async def test_a_stream_whose_session_has_ended_gets_no_farewell(house: House) -> None:
-    session = house.session()
+    session = house.sign_in()
     app = house.around(streaming, closing_message=lambda scope: None if house.clock() == NOW else b"goodbye")
     exchange = Exchange(app, http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
@@ -803,7 +768,7 @@ async def test_a_stream_whose_session_has_ended_gets_no_farewell(house: House) -
 @pytest.mark.anyio
 @pytest.mark.usefixtures("quick")
 async def test_an_answer_of_a_stated_length_is_not_cut(house: House) -> None:
-    session, behind = house.session(), Listening({"content-length": "13"})
+    session, behind = house.sign_in(), Listening({"content-length": "13"})
     exchange = Exchange(house.around(behind), http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
     house.sessions.end(session)
@@ -861,7 +826,7 @@ async def test_a_fault_behind_the_gate_is_not_swallowed(house: House) -> None:
 @pytest.mark.anyio
 @pytest.mark.usefixtures("quick")
 async def test_a_cut_stream_is_over_when_its_end_has_been_sent(house: House) -> None:
-    session = house.session()
+    session = house.sign_in()
     exchange = Exchange(house.around(Listening()), http_scope("/gradio/", headers=house.cookie(session)))
     await exchange.began()
     exchange.slowness = 0.03

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 ISSUER = "https://id.acme.example"
 
 
-class House:
+class Issuer:
     """A provider's published keys, and one way to ask about a token that it signed."""
 
     def __init__(self) -> None:
@@ -71,69 +71,69 @@ class House:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def issuer() -> Issuer:
+    return Issuer()
 
 
-async def test_what_a_sound_token_says_is_handed_out(house: House) -> None:
-    said = await house.verify(sid="s-1")
+async def test_what_a_sound_token_says_is_handed_out(issuer: Issuer) -> None:
+    said = await issuer.verify(sid="s-1")
     assert said == Logout(subject="alice", sid="s-1", jti="token-1", expires_at=NOW + 120)
-    assert (await house.verify(jti="j")).sid is None
+    assert (await issuer.verify(jti="j")).sid is None
 
 
-async def test_iat_may_be_ahead_by_as_much_as_clocks_differ_and_no_more(house: House) -> None:
-    assert await house.verify(iat=NOW + SKEW_SECONDS)
+async def test_iat_may_be_ahead_by_as_much_as_clocks_differ_and_no_more(issuer: Issuer) -> None:
+    assert await issuer.verify(iat=NOW + SKEW_SECONDS)
     with pytest.raises(TokenNotYetValid):
-        await house.verify(iat=NOW + SKEW_SECONDS + 1)
+        await issuer.verify(iat=NOW + SKEW_SECONDS + 1)
 
 
-async def test_exp_is_the_moment_from_which_on_a_token_is_refused(house: House) -> None:
-    assert await house.verify(exp=NOW + 0.5)
+async def test_exp_is_the_moment_from_which_on_a_token_is_refused(issuer: Issuer) -> None:
+    assert await issuer.verify(exp=NOW + 0.5)
     with pytest.raises(TokenExpired):
-        await house.verify(exp=NOW)
+        await issuer.verify(exp=NOW)
 
 
-async def test_exp_is_no_further_ahead_than_a_jti_is_remembered(house: House) -> None:
-    assert await house.verify(exp=NOW + LONGEST_SECONDS)
+async def test_exp_is_no_further_ahead_than_a_jti_is_remembered(issuer: Issuer) -> None:
+    assert await issuer.verify(exp=NOW + LONGEST_SECONDS)
     with pytest.raises(TokenInvalid):
-        await house.verify(exp=NOW + LONGEST_SECONDS + 1)
+        await issuer.verify(exp=NOW + LONGEST_SECONDS + 1)
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS512"])
-async def test_only_the_algorithm_that_is_used_is_accepted(house: House, algorithm: str) -> None:
-    assert await house.verify(header={"alg": algorithm}, algorithms=(algorithm,))
+async def test_only_the_algorithm_that_is_used_is_accepted(issuer: Issuer, algorithm: str) -> None:
+    assert await issuer.verify(header={"alg": algorithm}, algorithms=(algorithm,))
     with pytest.raises(WrongAlgorithm):
-        await house.verify(header={"alg": algorithm}, algorithms=("ES256", "none", "HS256"))
+        await issuer.verify(header={"alg": algorithm}, algorithms=("ES256", "none", "HS256"))
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 async def test_what_is_no_signature_of_the_provider_alone_is_refused_though_it_be_listed(
-    house: House, algorithm: str
+    issuer: Issuer, algorithm: str
 ) -> None:
     with pytest.raises(TokenInvalid):
-        await house.verify(header={"alg": algorithm}, algorithms=(algorithm,))
+        await issuer.verify(header={"alg": algorithm}, algorithms=(algorithm,))
 
 
-async def test_a_new_key_is_asked_for_at_its_first_use(house: House) -> None:
-    await house.verify()
-    house.published.append(private_key("RSA", "next"))
-    house.clock.advance(60)
-    assert await house.verify(header={"kid": "next"})
+async def test_a_new_key_is_asked_for_at_its_first_use(issuer: Issuer) -> None:
+    await issuer.verify()
+    issuer.published.append(private_key("RSA", "next"))
+    issuer.clock.advance(60)
+    assert await issuer.verify(header={"kid": "next"})
 
 
-async def test_a_key_that_is_not_published_and_keys_that_cannot_be_had_are_told_apart(house: House) -> None:
-    await house.verify()
+async def test_a_key_that_is_not_published_and_keys_that_cannot_be_had_are_told_apart(issuer: Issuer) -> None:
+    await issuer.verify()
     with pytest.raises(UnknownKey):
-        await house.verify(header={"kid": "next"})
-    unreachable = House()
+        await issuer.verify(header={"kid": "next"})
+    unreachable = Issuer()
     unreachable.reachable = False
     with pytest.raises(KeysUnavailable):
         await unreachable.verify()
 
 
 @pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c", "a.b.c.d", "..", "é.b.c", "x" * 16_385])
-async def test_what_is_no_token_is_malformed(house: House, token: str) -> None:
+async def test_what_is_no_token_is_malformed(issuer: Issuer, token: str) -> None:
     with pytest.raises(TokenMalformed):
         await verify_logout_token(
-            token, keys=house.keys, issuer=ISSUER, client_id="the-app", algorithms=("RS256",), now=house.clock
+            token, keys=issuer.keys, issuer=ISSUER, client_id="the-app", algorithms=("RS256",), now=issuer.clock
         )
