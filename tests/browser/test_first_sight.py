@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.conftest import ADA, Enter, Person, build
+from tests.browser.conftest import ADA, Enter, Person
 from tests.support.app_server import AppServer
 
 NEXT = "/gradio/?view=api&x=%22%3E%3Cb%3E"
@@ -115,7 +115,7 @@ def test_the_logo_and_whom_to_ask(enter: Enter, tmp_path: Path) -> None:
     logo.write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><rect width="120" height="40"/></svg>'
     )
-    with build(app_logo=logo, contact="help@example.com", allowed_domains=("example.com",)) as server:
+    with AppServer({}, app_logo=logo, contact="help@example.com", allowed_domains=("example.com",)) as server:
         person = enter(server)
         tab = person.opens("/login-demo/")
         expect(tab.locator("#sign-in-now")).to_have_count(0)
