@@ -1,5 +1,6 @@
 """Sign-in for people, tokens for programs: see README.md beside this file."""
 
+from auth.access import Access
 from auth.assembly import Auth
 from auth.errors import AuthError
 from auth.gate import JWTAuthorizationCredentials, JWTBearer, require_identity
@@ -7,6 +8,7 @@ from auth.identity import Identity, identity_of
 from auth.settings import Settings, SettingsError
 
 __all__ = [
+    "Access",
     "Auth",
     "AuthError",
     "Identity",

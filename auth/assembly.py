@@ -14,8 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import ASGIApp, Scope
 
+from auth.access import named_groups
 from auth.errors import AuthError
 from auth.gate import Authentication, Gate
+from auth.identity import Identity
 from auth.local import LocalCognito, LocalProvider
 from auth.people import Provider, admit
 from auth.programs import CognitoVerifier, cognito_verifier
@@ -65,7 +67,9 @@ class Auth:
 
         self.shared = _shared_revocations(settings, now)
         self.revocations = self.shared or MemoryRevocations(now=now)
-        self.sessions = Sessions(settings, {p.name: p for p in configured}, self.revocations, now=now)
+        self._configs = {provider.name: provider for provider in configured}
+        self._entrance = settings.entrance
+        self.sessions = Sessions(settings, self._configs, self.revocations, named_groups=named_groups, now=now)
         oauth = OAuth()
         self.providers = {
             config.name: Provider(
@@ -74,6 +78,7 @@ class Auth:
                 http=self._http,
                 oauth=oauth,
                 tls=tls,
+                wants_groups=lambda: bool(named_groups()),
                 now=now,
             )
             for config in configured
@@ -86,7 +91,6 @@ class Auth:
             self.pages,
             resource_metadata=f"{site.base_url}/.well-known/oauth-protected-resource" if self.verifier else None,
         )
-        self.admit = partial(admit, settings)
 
     def install(self, app: FastAPI) -> None:
         """Put the layers around the app, the outermost last, and the one place where errors are answered."""
@@ -106,6 +110,14 @@ class Auth:
     def gate(self, app: ASGIApp, *, closing_message: Callable[[Scope], bytes | None]) -> Gate:
         """`app` for callers with an identity alone; a stream ends once there is a closing message."""
         return Gate(app, answers=self.answers, scopes=self.settings.api_scopes, closing_message=closing_message)
+
+    def admit(self, provider: str, claims: Mapping[str, Any]) -> Identity:
+        """Who these verified claims of that provider name to the rules of who may do what.
+
+        Raises:
+            NotAllowed: they may not enter.
+        """
+        return admit(self._entrance, self._configs[provider], claims)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:

@@ -334,6 +334,16 @@ class EmailUnverified(NotAllowed):
     )
 
 
+class GroupsUnlisted(NotAllowed):
+    """The groups came as a link to where they can be read (OpenID Connect Core 5.6.2), which nobody here can follow."""
+
+    code = "groups_unlisted"
+    sentence = (
+        "You signed in, but your account is in more groups than your provider lists, so whether you may use this app "
+        "cannot be told. Whoever runs it can have the provider list only the groups that matter here."
+    )
+
+
 # -- requests that fit nothing here ------------------------------------------------------------------------------------
 
 
@@ -344,6 +354,15 @@ class RequestError(AuthError):
     code = "invalid_request"
     title = "Not possible"
     sentence = "What was asked cannot be done."
+
+
+class NotPermitted(RequestError):
+    """The caller is known, and is none of those whom a rule lets do this."""
+
+    status = 403
+    code = "not_permitted"
+    title = "Not for this account"
+    sentence = "Your account may not do this. Whoever runs this app decides who may."
 
 
 class CallMalformed(RequestError):

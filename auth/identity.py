@@ -1,6 +1,8 @@
 """Who is calling: one type for a person and for a program, and the one way to read it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal, get_type_hints
 
 from msgspec import Struct
@@ -17,6 +19,14 @@ from starlette.types import Scope
 
 from auth.errors import AuthError, NotSignedIn
 
+Kind = Literal["person", "program"]
+NOT_SHOWN = frozenset({"email_verified", "domain", "session_id"})
+
+
+def lower_ascii(text: str) -> str:
+    """Lower case of A to Z alone: `str.lower` makes a k of the Kelvin sign, so two addresses would become one."""
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
 
 class Identity(Struct, frozen=True, kw_only=True, gc=False):
     """A verified caller. `issuer` and `subject` together name them for good; everything else is for showing.
@@ -26,10 +36,12 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         username: never empty: Cognito's `username`, a program's client id, otherwise the subject.
-        name, email, picture: what the issuer says, as text, or None. An e-mail address here may be unverified: only
-            `ALLOWED_EMAILS` and `ALLOWED_DOMAINS` look at that, when the person signs in.
+        name, email, picture: what the issuer says, as text, or None. The address may be unverified.
         kind: "program" for a token without `username`, else "person".
+        groups: a token's; of a person's those that a rule names (`auth.access`).
         expires_at: when this identity ends at the latest, in epoch seconds.
+        email_verified: whether the issuer says that the address is this caller's.
+        domain: that the address belongs to, in lower case; None where it counts for none.
         session_id: which of the person's sessions this is; None for a Bearer token.
     """
 
@@ -39,10 +51,12 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
     picture: str | None = None
     issuer: str
     subject: str
-    kind: Literal["person", "program"]
+    kind: Kind
     scopes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     expires_at: int
+    email_verified: bool = False
+    domain: str | None = None
     session_id: str | None = None
 
     @property
@@ -61,8 +75,8 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """How a route that returns an identity shows it: all but the session's id."""
-        kinds = {name: kind for name, kind in get_type_hints(cls).items() if name != "session_id"}
+        """How a route that returns an identity shows it: all but the session's id and what rules go by."""
+        kinds = {name: kind for name, kind in get_type_hints(cls).items() if name not in NOT_SHOWN}
         members = {name: typed_dict_field(handler.generate_schema(kind)) for name, kind in kinds.items()}
         shown = plain_serializer_function_ser_schema(
             lambda one: {name: getattr(one, name) for name in members},
@@ -123,3 +137,24 @@ def credential_in(scope: Scope) -> Credential:
     """What the request was sent with; `NO_CREDENTIAL` where nothing has looked."""
     credential = scope.get("state", {}).get("credential")
     return credential if isinstance(credential, Credential) else NO_CREDENTIAL
+
+
+_caller: ContextVar[Credential] = ContextVar("caller", default=NO_CREDENTIAL)
+
+
+def caller() -> Credential:
+    """Of whom the code that runs just now was asked; `NO_CREDENTIAL` outside of `calling`."""
+    return _caller.get()
+
+
+@contextmanager
+def calling(credential: Credential) -> Iterator[None]:
+    """What runs in here, in its tasks and in the threads that it waits for, runs for this caller.
+
+    A queue's worker may run in a copy of some other request's context, so whoever starts an event says anew for whom.
+    """
+    token = _caller.set(credential)
+    try:
+        yield
+    finally:
+        _caller.reset(token)

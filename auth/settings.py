@@ -26,6 +26,8 @@ from pydantic_settings import (
 )
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
+from auth.access import Access
+from auth.identity import lower_ascii
 from auth.urls import Site, as_browsers_spell, is_confidential, is_http_url, is_loopback
 
 GOOGLE_ISSUER = "https://accounts.google.com"
@@ -40,11 +42,6 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def lower_ascii(text: str) -> str:
-    """Lower case of A to Z alone: `str.lower` makes a k of the Kelvin sign, so two addresses would become one."""
-    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
 def _split(value: object) -> object:
@@ -96,6 +93,7 @@ class ProviderSettings(BaseModel):
     client_id: str = Field(min_length=1)
     client_secret: SecretStr
     label: str = Field(min_length=1, max_length=40)
+    groups_claim: str = Field(default="groups", min_length=1)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -129,6 +127,7 @@ class Settings(BaseSettings):
     providers: Annotated[tuple[ProviderSettings, ...], NoDecode] = ()
     allowed_emails: Annotated[Names, AfterValidator(_lower)] = ()
     allowed_domains: Annotated[Names, AfterValidator(_lower)] = ()
+    allowed_groups: Names = ()
     session_hours: float = Field(default=8, gt=0, le=24 * 30)
     session_idle_minutes: float = Field(default=60, gt=0, le=60 * 24 * 30)
     cookie_samesite: Literal["lax", "none"] = "lax"
@@ -209,6 +208,17 @@ class Settings(BaseSettings):
         """The session's keys as itsdangerous takes them: the one that signs last."""
         return [key.get_secret_value() for key in (*reversed(self.secret_key_fallbacks), self.secret_key)]
 
+    @property
+    def entrance(self) -> Access | None:
+        """Who of those who can sign in may enter; None for everybody.
+
+        Raises:
+            ValueError: a name that nobody could have.
+        """
+        if not (self.allowed_emails or self.allowed_domains or self.allowed_groups):
+            return None
+        return Access(emails=self.allowed_emails, domains=self.allowed_domains, groups=self.allowed_groups)
+
     def completed(self) -> Self:
         """These settings with what local use makes up: a key for this start."""
         if self.secret_key.get_secret_value():
@@ -279,6 +289,10 @@ class Settings(BaseSettings):
             "cookie_samesite",
             "public_url",
         )
+        try:
+            _ = self.entrance
+        except ValueError as error:
+            found.append(f"ALLOWED_EMAILS, ALLOWED_DOMAINS, ALLOWED_GROUPS: {error}")
         redis = self.redis_url.get_secret_value()
         wrong(
             bool(redis) and redis.partition("://")[0] not in ("redis", "rediss", "unix"),
@@ -337,7 +351,8 @@ def _named_providers(environ: Mapping[str, str | None]) -> dict[str, Any]:
 
 def _named_provider(name: str, environ: Mapping[str, str | None]) -> dict[str, str]:
     known = GOOGLE if name == "google" else {"label": name.capitalize()}
-    parts = {part: environ.get(f"{name}_{part}") for part in ("issuer", "client_id", "client_secret", "label")}
+    names = ("issuer", "client_id", "client_secret", "label", "groups_claim")
+    parts = {part: environ.get(f"{name}_{part}") for part in names}
     return {**known, **{part: value for part, value in parts.items() if value}, "name": name}
 
 

@@ -1,39 +1,89 @@
-"""Who of those who can sign in may enter: `ALLOWED_EMAILS` and `ALLOWED_DOMAINS`."""
+"""Who of those who can sign in may enter, and what of a person's claims the rules of `auth.access` go by."""
 
-import re
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from auth.errors import EmailUnverified, NotAllowed
-from auth.settings import GOOGLE_ISSUER, Settings, lower_ascii
+from msgspec.structs import replace
+
+from auth.access import EMAIL, Access, named_groups
+from auth.errors import EmailUnverified, GroupsUnlisted, NotAllowed
+from auth.identity import Identity, lower_ascii
+from auth.settings import GOOGLE_ISSUER, ProviderSettings
 
 GOOGLE_CONSUMER_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
 
+log = logging.getLogger("auth")
 
-def admit(settings: Settings, provider: str, claims: Mapping[str, Any]) -> None:
-    """Let the person of these verified claims pass, or say why not. Without lists everybody may enter.
 
-    From Google an address of a domain counts only with the same `hd`, but for Google's own consumer domains: anybody
-    who once read mail there can hold a consumer account with a company's address, and only `hd` says that the company
-    manages it (developers.google.com/identity/openid-connect, "An ID token's payload").
+def admit(entrance: Access | None, provider: ProviderSettings, claims: Mapping[str, Any]) -> Identity:
+    """The person of these verified claims, of whose groups only those are kept that a rule names.
+
+    Args:
+        entrance: the rule of who may enter; None lets everybody in.
 
     Raises:
-        EmailUnverified: the address is listed and the issuer has not verified it. NotAllowed: it is not listed.
+        EmailUnverified: the rule names the address and the issuer has not verified it.
+        GroupsUnlisted: the rule names groups, and the provider does not say which the person is in.
+        NotAllowed: the rule does not allow them.
     """
-    if not settings.allowed_emails and not settings.allowed_domains:
-        return
     email = claims.get("email")
-    if not isinstance(email, str) or not re.fullmatch(r"[^\s@]+@[^\s@]+", email) or not email.isprintable():
-        raise NotAllowed("the provider names no e-mail address")
-    email = lower_ascii(email)
-    domain = email.partition("@")[2]
-    if email not in settings.allowed_emails and domain not in settings.allowed_domains:
-        raise NotAllowed("not listed", actual=email, expected="one of ALLOWED_EMAILS or in one of ALLOWED_DOMAINS")
+    if not isinstance(email, str) or not EMAIL.fullmatch(email) or not email.isprintable():
+        email = None
     verified = claims.get("email_verified")
-    if verified is not True and verified != "true":
+    groups = groups_in(claims, provider.groups_claim)
+    person = Identity(
+        username=claims["sub"],
+        email=email,
+        email_verified=email is not None and (verified is True or verified == "true"),
+        domain=_domain(provider, claims, lower_ascii(email)) if email else None,
+        issuer=provider.issuer,
+        subject=claims["sub"],
+        kind="person",
+        groups=tuple(sorted(named_groups().intersection(groups or ()))),
+        expires_at=0,
+    )
+    is_unlisted = groups is None and _is_link(claims, provider.groups_claim)
+    if entrance is None or entrance.allows(person):
+        if is_unlisted and named_groups():
+            log.warning("%s sent a link in place of groups: no rule finds %r in one", provider.name, person)
+        return person
+    if entrance.allows(replace(person, email_verified=email is not None)):
         raise EmailUnverified("email_verified", actual=verified, expected=True)
-    is_google = provider == "google" or claims.get("iss") == GOOGLE_ISSUER
-    if email in settings.allowed_emails or not is_google or domain in GOOGLE_CONSUMER_DOMAINS:
-        return
-    if lower_ascii(str(claims.get("hd", ""))) != domain:
-        raise NotAllowed("hd", actual=claims.get("hd"), expected=domain)
+    if is_unlisted and entrance.groups:
+        raise GroupsUnlisted(f"{provider.groups_claim} is a link")
+    raise NotAllowed("not listed", actual=(email, claims.get("hd"), groups), expected=entrance)
+
+
+def groups_in(claims: Mapping[str, Any], path: str) -> tuple[str, ...] | None:
+    """The groups that a person's claims name, None where they say nothing of groups.
+
+    Args:
+        path: the claim, or members one in another with dots between, such as `realm_access.roles`.
+    """
+    found: Any = claims
+    for member in (path,) if path in claims else path.split("."):
+        found = found.get(member) if isinstance(found, Mapping) else None
+    if isinstance(found, str):
+        return (found,)
+    return tuple(group for group in found if isinstance(group, str)) if isinstance(found, list) else None
+
+
+def _is_link(claims: Mapping[str, Any], path: str) -> bool:
+    """Entra ID sends at most 200 groups, and else where they are (learn.microsoft.com, "Groups overage claim")."""
+    names = claims.get("_claim_names")  # OpenID Connect Core 5.6.2
+    return (isinstance(names, Mapping) and path in names) or claims.get("hasgroups") in (True, "true")
+
+
+def _domain(provider: ProviderSettings, claims: Mapping[str, Any], email: str) -> str | None:
+    """The domain that an address counts for.
+
+    From Google it counts only with the same `hd`, but for Google's own consumer domains: anybody who once read mail
+    there can hold a consumer account with a company's address, and only `hd` says that the company manages it
+    (developers.google.com/identity/openid-connect, "An ID token's payload").
+    """
+    domain = email.partition("@")[2]
+    is_google = provider.name == "google" or claims.get("iss") == GOOGLE_ISSUER
+    if is_google and domain not in GOOGLE_CONSUMER_DOMAINS and lower_ascii(str(claims.get("hd", ""))) != domain:
+        return None
+    return domain

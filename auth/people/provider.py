@@ -24,6 +24,7 @@ from auth.errors import (
     TokenResponseInvalid,
 )
 from auth.keys import JwksCache
+from auth.people.admission import groups_in
 from auth.people.client import oauth_client, tell
 from auth.people.discovery import Metadata, discover
 from auth.people.id_token import signing_key, token_header, verify_id_token
@@ -40,7 +41,11 @@ ANSWER_SECONDS = 15.0
 
 
 class Provider:
-    """One provider: its metadata and keys, kept fresh, and the two steps of a sign-in with it."""
+    """One provider: its metadata and keys, kept fresh, and the two steps of a sign-in with it.
+
+    Args:
+        wants_groups: whether a rule names a group, so that userinfo is asked where the ID token says nothing of groups.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class Provider:
         http: httpx2.AsyncClient,
         oauth: OAuth,
         tls: ssl.SSLContext,
+        wants_groups: Callable[[], bool] = lambda: False,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.name = config.name
@@ -58,6 +64,8 @@ class Provider:
         self.client_id = config.client_id
         self.redirect_uri = redirect_uri
         self.problem: str | None = "not asked yet"
+        self._groups_claim = config.groups_claim
+        self._wants_groups = wants_groups
         self._http = http
         self._now = now
         self._metadata: Metadata | None = None
@@ -189,10 +197,13 @@ class Provider:
                     now=self._now,
                 )
                 self._signs_with = str(token_header(token["id_token"])["alg"])
-                if metadata.userinfo_endpoint and not ("name" in claims and "email" in claims):
+                lacks_groups = self._wants_groups() and groups_in(claims, self._groups_claim) is None
+                if metadata.userinfo_endpoint and (lacks_groups or not ("name" in claims and "email" in claims)):
                     found = await self._userinfo(metadata.userinfo_endpoint, token, claims["sub"])
                     if "email" in claims:  # what is said of one address says nothing of another
                         found.pop("email_verified", None)
+                    if lacks_groups:  # whatever else stands there, such as the roles of another client
+                        claims.pop(self._groups_claim.partition(".")[0], None)
                     claims = {**found, **claims}
                 return claims
         except OAuthError as error:

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from auth.errors import CallbackMalformed, NotAllowed, SignInError, SignOutUnknown, UnknownProvider
 from auth.gate import for_people
+from auth.identity import Identity
 from auth.people import NEXT_AT_MOST, Provider, begin_sign_in, take_sign_in
 from auth.sessions import Sessions
 from auth.urls import Site
@@ -47,14 +48,14 @@ def login_routes(
     pages: Pages,
     providers: Mapping[str, Provider],
     sessions: Sessions,
-    admit: Callable[[str, Mapping[str, Any]], None],
+    admit: Callable[[str, Mapping[str, Any]], Identity],
     now: Callable[[], float],
 ) -> APIRouter:
     """`/login`, `/auth`, `/auth/{provider}` and `/logout`.
 
     Args:
         providers: by name; the first is taken where `/login` names none.
-        admit: raises `NotAllowed` for the claims of a person who may not enter, at the provider of that name.
+        admit: who the claims name to the rules of who may do what, at the provider of that name; raises `NotAllowed`.
         now: epoch seconds.
     """
     router = APIRouter(include_in_schema=False, dependencies=[Depends(for_people)])
@@ -97,13 +98,13 @@ def login_routes(
                 raise CallbackMalformed("there is no code")
             claims = await chosen.redeem(params["code"], begun)
             try:
-                admit(chosen.name, claims)
+                admitted = admit(chosen.name, claims)
             except NotAllowed as error:
                 request.session["choose"] = True  # or the provider would send the same account again
                 email = claims.get("email")
                 error.account = email if isinstance(email, str) else None
                 raise
-        sessions.begin(request.session, chosen.name, claims)
+        sessions.begin(request.session, chosen.name, claims, admitted)
         return go(begun.next or "/gradio/")
 
     @router.api_route("/logout", methods=["GET", "POST"])

@@ -5,16 +5,16 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
-from typing import Annotated, Any
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
 from auth.errors import AuthError, SessionExpired, SessionIdle, SessionRevoked, SessionUnchecked
-from auth.identity import Identity
+from auth.identity import Identity, lower_ascii
 from auth.sessions.cookie import KNOWN_COOKIES, shaped
 from auth.sessions.revocations import Revocations
 from auth.settings import ProviderSettings, Settings
@@ -26,7 +26,12 @@ JOINERS = "\u200c\u200d"
 
 
 class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A session as the cookie holds it. Times are epoch seconds."""
+    """A session as the cookie holds it. Times are epoch seconds.
+
+    Attributes:
+        vouched: the address is 1: verified; 2: verified, and counts for its domain.
+        groups: of those that rules name, in their order, the person's as the bits of a hexadecimal number.
+    """
 
     id: Annotated[str, Meta(min_length=16)]
     provider: str
@@ -35,6 +40,8 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sid: str | None = None
     name: str | None = None
     email: str | None = None
+    vouched: Literal[0, 1, 2] = 0
+    groups: Annotated[str, Meta(pattern=r"^[0-9a-f]*\Z")] = ""
     picture: str | None = None
     begun: float
     seen: float
@@ -49,7 +56,13 @@ class _Held(Struct, frozen=True, kw_only=True):
 
 
 class Sessions:
-    """Begins, reads and ends sessions. `now` is wall-clock time in epoch seconds, for it must outlive a restart."""
+    """Begins, reads and ends sessions.
+
+    Args:
+        named_groups: those that rules name. Asked once, when the first session is begun or read: by then the app is put
+            together. A session from before a rule named another group ends, for it does not say who is in that one.
+        now: wall-clock time in epoch seconds, for it must outlive a restart.
+    """
 
     def __init__(
         self,
@@ -57,8 +70,11 @@ class Sessions:
         providers: Mapping[str, ProviderSettings],
         revocations: Revocations,
         *,
+        named_groups: Callable[[], Iterable[str]] = tuple,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._settings = settings
+        self._named_groups = named_groups
         self._providers = providers
         self._revocations = revocations
         self._now = now
@@ -69,18 +85,28 @@ class Sessions:
         self._seen: dict[str, float] = {}
         self._known = lru_cache(maxsize=KNOWN_COOKIES)(self._meaning)  # a browser sends the same cookie many times
         self._swept = now()
-        self._configs = {name: _fingerprint(settings, provider) for name, provider in providers.items()}
 
-    def begin(self, session: dict[str, Any], provider: str, claims: Mapping[str, Any]) -> Identity:
+    @cached_property
+    def _groups(self) -> tuple[str, ...]:
+        return tuple(sorted(self._named_groups()))
+
+    @cached_property
+    def _configs(self) -> dict[str, str]:
+        return {name: self._fingerprint(provider) for name, provider in self._providers.items()}
+
+    def begin(
+        self, session: dict[str, Any], provider: str, claims: Mapping[str, Any], admitted: Identity | None = None
+    ) -> Identity:
         """Put a new session into the cookie in place of any other; begun sign-ins stay.
 
         Args:
             claims: verified; `sub` is a non-empty string. What does not fit into the cookie is left out: the picture,
                 then the end of the name, then the e-mail address, never any of the subject.
+            admitted: who that is to the rules of who may do what; without it nobody to them.
         """
         self.end(session)
         now = round(self._now(), 3)
-        text = {key: _text(claims.get(key)) for key in ("name", "email", "picture")}
+        text: dict[str, Any] = {key: _text(claims.get(key)) for key in ("name", "email", "picture")}
         if not self._pictures or not (text["picture"] or "").startswith("https://"):
             text["picture"] = None
         sid = claims.get("sid")
@@ -94,10 +120,12 @@ class Sessions:
             seen=now,
             **text,
         )
-        shortened: list[dict[str, str | None]] = [
-            {"name": (person.name or "")[:length] or None} for length in (60, 30, 12)
-        ]
-        leave_out: list[dict[str, str | None]] = [{"picture": None}, *shortened, {"email": None}]
+        if admitted:
+            bits = sum(1 << number for number, group in enumerate(self._groups) if group in admitted.groups)
+            vouched = 1 + (admitted.domain is not None) if admitted.email_verified else 0
+            person = replace(person, vouched=vouched, groups=f"{bits:x}" if bits else "")
+        shortened: list[dict[str, Any]] = [{"name": (person.name or "")[:length] or None} for length in (60, 30, 12)]
+        leave_out: list[dict[str, Any]] = [{"picture": None}, *shortened, {"email": None, "vouched": 0}]
         for lacking in leave_out:
             if len(json.dumps(to_builtins(person))) <= PERSON_BYTES:
                 break
@@ -202,10 +230,14 @@ class Sessions:
         return _Held(person=person, identity=identity, keys=(person.id, identity.identity, third))
 
     def _identity(self, person: Person) -> Identity:
+        email, bits = person.email or "", int(person.groups or "0", 16)
         return Identity(
             username=person.subject,
             name=person.name,
             email=person.email,
+            email_verified=person.vouched > 0,
+            domain=lower_ascii(email.partition("@")[2]) if person.vouched > 1 else None,
+            groups=tuple(group for number, group in enumerate(self._groups) if bits >> number & 1),
             picture=person.picture,
             issuer=self._providers[person.provider].issuer,
             subject=person.subject,
@@ -214,6 +246,12 @@ class Sessions:
             session_id=person.id,
         )
 
+    def _fingerprint(self, provider: ProviderSettings) -> str:
+        """Changes when a session under this provider must be proved anew: another issuer or client, other rules."""
+        lists = (self._settings.allowed_emails, self._settings.allowed_domains, self._settings.allowed_groups)
+        rules = [sorted(names) for names in (*lists, self._groups)]
+        return _short_hash(json.dumps((provider.issuer, provider.client_id, provider.groups_claim, *rules)))
+
 
 def _sid_key(issuer: str, short_hash: str) -> str:
     return f"sid {issuer} {short_hash}"
@@ -221,12 +259,6 @@ def _sid_key(issuer: str, short_hash: str) -> str:
 
 def _no_sid_key(person: str) -> str:
     return f"no sid {person}"
-
-
-def _fingerprint(settings: Settings, provider: ProviderSettings) -> str:
-    """Changes when a session under this provider must be proved anew: another issuer or client, others let in."""
-    parts = (provider.issuer, provider.client_id, sorted(settings.allowed_emails), sorted(settings.allowed_domains))
-    return _short_hash(json.dumps(parts))
 
 
 def _short_hash(text: str) -> str:

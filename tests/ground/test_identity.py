@@ -126,4 +126,5 @@ def test_a_route_that_answers_an_identity_is_described_by_that_name_and_without_
     document = app.openapi()
     answer = document["paths"]["/"]["get"]["responses"]["200"]["content"]["application/json"]
     assert answer["schema"] == {"$ref": "#/components/schemas/Identity"}
-    assert [*document["components"]["schemas"]["Identity"]["properties"], "session_id"] == [*Identity.__struct_fields__]
+    shown = [*document["components"]["schemas"]["Identity"]["properties"]]
+    assert [*shown, "email_verified", "domain", "session_id"] == [*Identity.__struct_fields__]

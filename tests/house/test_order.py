@@ -17,6 +17,7 @@ ORDER = (
     ("auth.keys",),
     ("auth.sessions", "auth.web"),
     ("auth.settings",),
+    ("auth.access",),
     ("auth.identity",),
     ("auth.errors", "auth.urls"),
 )

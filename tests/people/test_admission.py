@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from auth.errors import EmailUnverified, NotAllowed
-from auth.people.admission import admit
+from auth.access import Access
+from auth.errors import EmailUnverified, GroupsUnlisted, NotAllowed
+from auth.identity import Identity
+from auth.people.admission import admit, groups_in
 from auth.routes.login import safe_next
-from auth.settings import GOOGLE_ISSUER, Settings
+from auth.settings import GOOGLE_ISSUER
 from tests.support.settings import ACME, sound_settings
 
 ADA = {"sub": "ada-1", "email": "ada@example.com", "email_verified": True, "iss": ACME.issuer}
@@ -17,8 +19,11 @@ DOMAINS: dict[str, Any] = {"allowed_domains": "example.org,example.com"}
 EITHER = EMAILS | {"allowed_domains": "other.example"}
 
 
-def settled(lists: dict[str, Any]) -> Settings:
-    return sound_settings(**lists)
+def let_in(lists: dict[str, Any], provider: str, claims: dict[str, Any]) -> Identity:
+    """Whom an app with these lists lets in, at the provider of that name."""
+    issuer = GOOGLE_ISSUER if provider == "google" else ACME.issuer
+    at = ACME.model_copy(update={"name": provider, "issuer": issuer})
+    return admit(sound_settings(**lists).entrance, at, claims)
 
 
 IN = {
@@ -49,7 +54,7 @@ def claims_of(provider: str, change: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("lists", "provider", "change"), IN.values(), ids=IN)
 def test_who_is_listed_may_enter(lists: dict[str, Any], provider: str, change: dict[str, Any]) -> None:
-    admit(settled(lists), provider, claims_of(provider, change))
+    let_in(lists, provider, claims_of(provider, change))
 
 
 OUT = {
@@ -97,7 +102,7 @@ OUT = {
 @pytest.mark.parametrize(("lists", "provider", "change"), OUT.values(), ids=OUT)
 def test_who_is_not_listed_may_not_enter(lists: dict[str, Any], provider: str, change: dict[str, Any]) -> None:
     with pytest.raises(NotAllowed) as refused:
-        admit(settled(lists), provider, claims_of(provider, change))
+        let_in(lists, provider, claims_of(provider, change))
     assert not isinstance(refused.value, EmailUnverified)
 
 
@@ -108,13 +113,97 @@ def test_who_is_not_listed_may_not_enter(lists: dict[str, Any], provider: str, c
 @pytest.mark.parametrize("provider", ["acme", "google"])
 def test_an_address_counts_only_when_the_provider_says_that_it_is_verified(provider, lists, verified: object) -> None:
     with pytest.raises(EmailUnverified):
-        admit(settled(lists), provider, claims_of(provider, {"email_verified": verified, "hd": "example.com"}))
+        let_in(lists, provider, claims_of(provider, {"email_verified": verified, "hd": "example.com"}))
 
 
 def test_who_is_not_listed_does_not_learn_that_the_address_is_unverified() -> None:
     with pytest.raises(NotAllowed) as refused:
-        admit(settled(EMAILS), "acme", ADA | {"email": "eve@example.com", "email_verified": False})
+        let_in(EMAILS, "acme", ADA | {"email": "eve@example.com", "email_verified": False})
     assert type(refused.value) is NotAllowed
+
+
+# -- groups -----------------------------------------------------------------------------------------------------------
+
+GROUPS: dict[str, Any] = {"allowed_groups": "staff,Order Managers"}
+OVERAGE = {
+    "_claim_names": {"groups": "src1"},
+    "_claim_sources": {"src1": {"endpoint": "https://graph.microsoft.com/v1.0/users/x/getMemberObjects"}},
+}
+IN_BY_GROUP = {
+    "one-of-many": (GROUPS, {"groups": ["else", "staff"]}),
+    "a-space-in-it": (GROUPS, {"groups": ["Order Managers"]}),
+    "a-text-is-one-group": (GROUPS, {"groups": "staff"}),
+    "what-is-no-text-is-passed-over": (GROUPS, {"groups": [1, None, "staff", {"name": "x"}]}),
+    "though-the-address-is-not-verified": (GROUPS, {"groups": ["staff"], "email_verified": False}),
+    "though-the-address-is-not-listed": (GROUPS | EMAILS, {"groups": ["staff"], "email": "eve@evil.example"}),
+    "the-address-though-no-group": (GROUPS | EMAILS, {"groups": ["else"]}),
+    "the-address-though-groups-are-a-link": (GROUPS | EMAILS, OVERAGE),
+    "no-rule-by-group-though-groups-are-a-link": ({}, OVERAGE),
+}
+
+
+@pytest.mark.parametrize(("lists", "change"), IN_BY_GROUP.values(), ids=IN_BY_GROUP)
+def test_who_is_in_a_group_may_enter(lists: dict[str, Any], change: dict[str, Any]) -> None:
+    let_in(lists, "acme", claims_of("acme", change))
+
+
+OUT_BY_GROUP = {
+    "none": {},
+    "other": {"groups": ["staffers", "sta", ""]},
+    "another-case": {"groups": ["Staff"]},
+    "an-object": {"groups": {"staff": True}},
+    "a-list-in-a-list": {"groups": [["staff"]]},
+    "all-in-one-text": {"groups": "staff,else"},
+    "null": {"groups": None},
+    "number": {"groups": 1},
+    "under-another-name": {"roles": ["staff"]},
+    "by-name-of-the-person": {"name": "staff", "sub": "staff"},
+}
+
+
+@pytest.mark.parametrize("change", OUT_BY_GROUP.values(), ids=OUT_BY_GROUP)
+def test_who_is_in_no_group_of_the_rule_may_not_enter(change: dict[str, Any]) -> None:
+    with pytest.raises(NotAllowed) as refused:
+        let_in(GROUPS, "acme", claims_of("acme", change))
+    assert type(refused.value) is NotAllowed
+
+
+@pytest.mark.parametrize("link", [OVERAGE, {"hasgroups": True}, {"hasgroups": "true"}], ids=["names", "flag", "text"])
+def test_groups_that_came_as_a_link_are_refused_in_words(link: dict[str, Any]) -> None:
+    with pytest.raises(GroupsUnlisted, match="groups is a link"):
+        let_in(GROUPS, "acme", claims_of("acme", link))
+
+
+def test_groups_that_came_as_a_link_are_warned_of_where_they_matter_further_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rule = Access(groups=["of-a-rule-further-in"])
+    assert not rule.allows(let_in({}, "acme", claims_of("acme", OVERAGE)))
+    assert "acme sent a link in place of groups" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "claims", "groups"),
+    [
+        ("groups", {"groups": ["a", "b"]}, ("a", "b")),
+        ("groups", {}, None),
+        ("groups", {"groups": None}, None),
+        ("cognito:groups", {"cognito:groups": ["a"]}, ("a",)),
+        ("realm_access.roles", {"realm_access": {"roles": ["a"]}}, ("a",)),
+        ("realm_access.roles", {"realm_access": ["roles"]}, None),
+        ("resource_access.the-app.roles", {"resource_access": {"the-app": {"roles": []}}}, ()),
+        ("https://example.com/groups", {"https://example.com/groups": ["a"]}, ("a",)),
+        ("a.b", {"a.b": ["whole"], "a": {"b": ["parts"]}}, ("whole",)),
+    ],
+)
+def test_groups_are_read_where_the_setting_says(path: str, claims: dict[str, Any], groups: object) -> None:
+    assert groups_in(claims, path) == groups
+
+
+def test_of_two_hundred_groups_only_those_that_a_rule_names_are_kept() -> None:
+    Access(groups=["g-7", "g-77"])
+    person = let_in({}, "acme", claims_of("acme", {"groups": [f"g-{number}" for number in range(200)]}))
+    assert person.groups == ("g-7", "g-77")
 
 
 # -- where a sign-in comes back to ------------------------------------------------------------------------------------

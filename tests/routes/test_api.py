@@ -220,10 +220,10 @@ async def test_a_route_for_programs_says_so_to_who_is_signed_in(parts: Auth, cli
 
 
 @pytest.mark.anyio
-async def test_an_identity_can_be_answered_and_shows_all_but_its_session(parts, client) -> None:
+async def test_an_identity_can_be_answered_and_shows_all_but_its_session_and_what_rules_go_by(parts, client) -> None:
     shown = (await client.get("/caller", headers=cookie(parts))).json()
     assert shown == (await client.get("/user/me", headers=cookie(parts))).json()
-    assert shown.keys() == {*Identity.__struct_fields__} - {"session_id"}
+    assert shown.keys() == {*Identity.__struct_fields__} - {"session_id", "email_verified", "domain"}
 
 
 @pytest.mark.anyio

@@ -136,6 +136,86 @@ def test_a_provider_may_send_any_sid_without_stopping_the_sign_in(house: House, 
     assert house.read(house.sign_in(sid=sid)) is not None
 
 
+# -- what rules go by -------------------------------------------------------------------------------------------------
+
+NAMED = ("admins", "staff", "émigrés")
+
+
+def ruled(*named: str, clock: Clock | None = None) -> Sessions:
+    """Sessions of an app whose rules name these groups."""
+    settings = sound_settings(providers=(ACME,))
+    revocations = MemoryRevocations(now=clock or Clock())
+    return Sessions(settings, {ACME.name: ACME}, revocations, named_groups=lambda: named, now=clock or Clock())
+
+
+def admitted(**changes: Any) -> Identity:
+    """Whom the provider named when they signed in."""
+    known = {"username": "ada-1", "issuer": ACME.issuer, "subject": "ada-1", "kind": "person", "expires_at": 0}
+    return Identity(**known | changes)
+
+
+@pytest.mark.parametrize("groups", [(), ("admins",), ("staff",), NAMED])
+def test_a_session_knows_the_groups_that_rules_name(groups: tuple[str, ...]) -> None:
+    session: dict[str, Any] = {}
+    ruled(*NAMED).begin(session, "acme", ADA, admitted(groups=("else", *groups)))
+    assert ruled(*reversed(NAMED)).read(session).groups == groups  # whichever rule was made first
+    assert "else" not in json.dumps(session)
+
+
+@pytest.mark.parametrize(
+    ("email_verified", "domain", "known"),
+    [(True, "example.com", (True, "example.com")), (True, None, (True, None)), (False, "example.com", (False, None))],
+)
+def test_a_session_knows_what_its_address_counts_for(email_verified: bool, domain: str | None, known: object) -> None:
+    session: dict[str, Any] = {}
+    person = admitted(email=ADA["email"], email_verified=email_verified, domain=domain)
+    begun = ruled().begin(session, "acme", ADA, person)
+    assert begun == ruled().read(session)
+    assert (begun.email_verified, begun.domain) == known
+
+
+def test_an_address_that_did_not_fit_counts_for_nothing() -> None:
+    session: dict[str, Any] = {}
+    long = f"{'e' * 64}@{'d' * 185}.com"
+    claims = {"sub": "s" * 255, "name": "N" * 300, "email": long}
+    begun = ruled().begin(session, "acme", claims, admitted(email=long, email_verified=True, domain="example.com"))
+    assert (begun.email, begun.email_verified, begun.domain) == (None, False, None)
+
+
+@pytest.mark.parametrize("now_named", [(*NAMED, "auditors"), NAMED[:2], ("else",), ()])
+def test_a_session_from_before_the_rules_named_these_groups_has_ended(now_named: tuple[str, ...]) -> None:
+    session: dict[str, Any] = {}
+    ruled(*NAMED).begin(session, "acme", ADA, admitted(groups=("admins",)))
+    with pytest.raises(SessionExpired):
+        ruled(*now_named).read(session)
+    assert not ruled(*now_named).stands(session)
+
+
+def test_a_group_that_is_named_while_the_app_serves_changes_nothing_for_who_is_in() -> None:
+    named = ["admins"]
+    settings = sound_settings(providers=(ACME,))
+    sessions = Sessions(settings, {ACME.name: ACME}, MemoryRevocations(), named_groups=lambda: named, now=Clock())
+    session: dict[str, Any] = {}
+    sessions.begin(session, "acme", ADA, admitted(groups=("admins", "a-late-one")))
+    named.insert(0, "a-late-one")
+    assert sessions.read(session).groups == ("admins",)
+
+
+@pytest.mark.parametrize("groups", ["-1", "0x1", "g", "1\n", " 1", 1, None, ["1"], "1_0"], ids=repr)
+def test_groups_of_another_shape_are_no_session(groups: object) -> None:
+    session: dict[str, Any] = {}
+    ruled(*NAMED).begin(session, "acme", ADA, admitted(groups=("admins",)))
+    session["person"]["groups"] = groups
+    assert ruled(*NAMED).read(session) is None
+
+
+def test_more_bits_than_groups_are_no_groups() -> None:
+    session: dict[str, Any] = {}
+    ruled(*NAMED).begin(session, "acme", ADA, admitted(groups=NAMED))
+    session["person"]["groups"] = "f" * 64
+    assert ruled(*NAMED).read(session).groups == tuple(sorted(NAMED))
+
+
 # -- how long ---------------------------------------------------------------------------------------------------------
 
 
@@ -927,6 +1007,21 @@ async def cookie_of(claims: dict[str, Any], *, sign_ins: int = 0, next_path: str
 async def test_the_cookie_is_under_a_kilobyte_for_anybody(claims: dict[str, Any]) -> None:
     cookie, _ = await cookie_of(claims)
     assert len(cookie) < 1024
+
+
+@pytest.mark.anyio
+async def test_the_cookie_is_under_a_kilobyte_for_somebody_in_two_hundred_groups_that_rules_name() -> None:
+    named = [f"{number:08x}-1111-2222-3333-444444444444" for number in range(200)]
+    settings = sound_settings(public_url="https://app.example.com/some/prefix", providers=(LONG,))
+    sessions = Sessions(settings, {LONG.name: LONG}, MemoryRevocations(), named_groups=lambda: named)
+    claims = LONGEST["ascii"]
+    person = admitted(email=claims["email"], email_verified=True, domain="x", groups=tuple(named))
+
+    def act(session: dict[str, Any]) -> None:
+        assert sessions.begin(session, LONG.name, claims | {"sid": "sid"}, person).groups == tuple(named)
+
+    answer = await ask(cookie_app(settings, act), http_scope())
+    assert len(answer.headers["set-cookie"].partition(";")[0]) < 1024
 
 
 @pytest.mark.anyio
