@@ -78,7 +78,7 @@ class Auth:
                 http=self._http,
                 oauth=oauth,
                 tls=tls,
-                wants_groups=lambda: bool(named_groups()),
+                wants_groups=lambda: bool(self.sessions.named_groups),
                 now=now,
             )
             for config in configured
@@ -117,7 +117,7 @@ class Auth:
         Raises:
             NotAllowed: they may not enter.
         """
-        return admit(self._entrance, self._configs[provider], claims)
+        return admit(self._entrance, self._configs[provider], claims, named_groups=self.sessions.named_groups)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -125,6 +125,7 @@ class Auth:
 
         Nothing here fails the start, and only what was signed out elsewhere is waited for, `SHARE_SECONDS` at most.
         """
+        _ = self.sessions.named_groups  # every rule that there is to be has been made
         keepers = [provider.run for provider in self.providers.values()]
         if self.verifier:
             keepers += [keys.run for keys in set(self.verifier.key_sets.values())]

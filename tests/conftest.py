@@ -16,6 +16,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def rules() -> Iterator[None]:
+    """Those that other modules have made name no groups in this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("auth.access._named_groups", set())
+        yield
+
+
 @pytest.fixture(scope="session")
 def providers() -> Iterator[Mapping[str, Provider]]:
     """The stand-ins of `app`: `acme` says everything in the ID token, `lean` only `sub`; `quiet` announces no `iss`."""

@@ -1,12 +1,12 @@
 """Who of those who can sign in may enter, and what of a person's claims the rules of `auth.access` go by."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
-from auth.access import EMAIL, Access, named_groups
+from auth.access import EMAIL, Access
 from auth.errors import EmailUnverified, GroupsUnlisted, NotAllowed
 from auth.identity import Identity, lower_ascii
 from auth.settings import GOOGLE_ISSUER, ProviderSettings
@@ -16,11 +16,14 @@ GOOGLE_CONSUMER_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
 log = logging.getLogger("auth")
 
 
-def admit(entrance: Access | None, provider: ProviderSettings, claims: Mapping[str, Any]) -> Identity:
+def admit(
+    entrance: Access | None, provider: ProviderSettings, claims: Mapping[str, Any], *, named_groups: Collection[str]
+) -> Identity:
     """The person of these verified claims, of whose groups only those are kept that a rule names.
 
     Args:
         entrance: the rule of who may enter; None lets everybody in.
+        named_groups: those that any rule names, `entrance` and those of the app.
 
     Raises:
         EmailUnverified: the rule names the address and the issuer has not verified it.
@@ -40,12 +43,12 @@ def admit(entrance: Access | None, provider: ProviderSettings, claims: Mapping[s
         issuer=provider.issuer,
         subject=claims["sub"],
         kind="person",
-        groups=tuple(sorted(named_groups().intersection(groups or ()))),
+        groups=tuple(group for group in named_groups if group in (groups or ())),
         expires_at=0,
     )
     is_unlisted = groups is None and _is_link(claims, provider.groups_claim)
     if entrance is None or entrance.allows(person):
-        if is_unlisted and named_groups():
+        if is_unlisted and named_groups:
             log.warning("%s sent a link in place of groups: no rule finds %r in one", provider.name, person)
         return person
     if entrance.allows(replace(person, email_verified=email is not None)):

@@ -59,8 +59,8 @@ class Sessions:
     """Begins, reads and ends sessions.
 
     Args:
-        named_groups: those that rules name. Asked once, when the first session is begun or read: by then the app is put
-            together. A session from before a rule named another group ends, for it does not say who is in that one.
+        named_groups: those that rules name. Asked once, when the app starts to serve and so is put together. A session
+            from before a rule named another group ends, for it does not say who is in that one.
         now: wall-clock time in epoch seconds, for it must outlive a restart.
     """
 
@@ -74,7 +74,7 @@ class Sessions:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._named_groups = named_groups
+        self._ask_named_groups = named_groups
         self._providers = providers
         self._revocations = revocations
         self._now = now
@@ -87,8 +87,9 @@ class Sessions:
         self._swept = now()
 
     @cached_property
-    def _groups(self) -> tuple[str, ...]:
-        return tuple(sorted(self._named_groups()))
+    def named_groups(self) -> tuple[str, ...]:
+        """Those that rules named when this was asked first, in their order."""
+        return tuple(sorted(self._ask_named_groups()))
 
     @cached_property
     def _configs(self) -> dict[str, str]:
@@ -121,7 +122,7 @@ class Sessions:
             **text,
         )
         if admitted:
-            bits = sum(1 << number for number, group in enumerate(self._groups) if group in admitted.groups)
+            bits = sum(1 << number for number, group in enumerate(self.named_groups) if group in admitted.groups)
             vouched = 1 + (admitted.domain is not None) if admitted.email_verified else 0
             person = replace(person, vouched=vouched, groups=f"{bits:x}" if bits else "")
         shortened: list[dict[str, Any]] = [{"name": (person.name or "")[:length] or None} for length in (60, 30, 12)]
@@ -237,7 +238,7 @@ class Sessions:
             email=person.email,
             email_verified=person.vouched > 0,
             domain=lower_ascii(email.partition("@")[2]) if person.vouched > 1 else None,
-            groups=tuple(group for number, group in enumerate(self._groups) if bits >> number & 1),
+            groups=tuple(group for number, group in enumerate(self.named_groups) if bits >> number & 1),
             picture=person.picture,
             issuer=self._providers[person.provider].issuer,
             subject=person.subject,
@@ -249,7 +250,7 @@ class Sessions:
     def _fingerprint(self, provider: ProviderSettings) -> str:
         """Changes when a session under this provider must be proved anew: another issuer or client, other rules."""
         lists = (self._settings.allowed_emails, self._settings.allowed_domains, self._settings.allowed_groups)
-        rules = [sorted(names) for names in (*lists, self._groups)]
+        rules = [sorted(names) for names in (*lists, self.named_groups)]
         return _short_hash(json.dumps((provider.issuer, provider.client_id, provider.groups_claim, *rules)))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from auth.access import Access
+from auth.access import Access, named_groups
 from auth.errors import EmailUnverified, GroupsUnlisted, NotAllowed
 from auth.identity import Identity
 from auth.people.admission import admit, groups_in
@@ -23,7 +23,7 @@ def let_in(lists: dict[str, Any], provider: str, claims: dict[str, Any]) -> Iden
     """Whom an app with these lists lets in, at the provider of that name."""
     issuer = GOOGLE_ISSUER if provider == "google" else ACME.issuer
     at = ACME.model_copy(update={"name": provider, "issuer": issuer})
-    return admit(sound_settings(**lists).entrance, at, claims)
+    return admit(sound_settings(**lists).entrance, at, claims, named_groups=sorted(named_groups()))
 
 
 IN = {
