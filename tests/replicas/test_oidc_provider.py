@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from auth.settings import ProviderSettings
-from tests.replicas.servers import ROOT, Server, free_port
 from tests.support.app_server import AppServer, Browser
+from tests.support.servers import ROOT, Server, free_port
 
 SECRET = "the-apps-own-secret-at-the-provider"
 

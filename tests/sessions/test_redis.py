@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from auth.errors import SessionUnchecked
 from auth.sessions.redis import RedisRevocations
-from tests.replicas.servers import ROOT, RedisServer, free_port
+from tests.support.servers import ROOT, RedisServer, free_port
 
 pytestmark = pytest.mark.anyio
 
