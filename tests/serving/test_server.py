@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 import ui.serving.server
-from ui.serving.server import HeaderTimeoutProtocol
+from ui.serving.server import HEAD_BYTES, BoundedHeadProtocol
 
 SECONDS = 0.5
 
@@ -28,9 +28,9 @@ async def unhurried(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    monkeypatch.setattr(ui.serving.server, "HEADER_SECONDS", SECONDS)
+    monkeypatch.setattr(ui.serving.server, "HEAD_SECONDS", SECONDS)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(unhurried, http=HeaderTimeoutProtocol, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(unhurried, http=BoundedHeadProtocol, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     with socket.create_connection(listening.getsockname(), timeout=10) as connection:
@@ -84,3 +84,40 @@ def test_one_that_comes_in_time_is_answered_however_long_it_takes(connection: so
         time.sleep(SECONDS)
         connection.sendall(bytes([octet]))
     assert is_answered(connection)
+
+
+@pytest.mark.parametrize("part", [b"GET /" + b"x" * 1000, b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 1000])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_head_that_grows_and_grows_is_refused(connection: socket.socket, part: bytes, before: int) -> None:
+    for _ in range(before):
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert is_answered(connection)
+    sent = len(part)
+    connection.sendall(part)
+    with pytest.raises(OSError):
+        while sent < 8 * HEAD_BYTES:
+            connection.sendall(b"x" * 1000)
+            sent += 1000
+            time.sleep(0.0005)
+    assert sent < 4 * HEAD_BYTES
+
+
+def test_a_head_of_the_size_that_browsers_send_is_taken(connection: socket.socket) -> None:
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nCookie: " + b"x" * (HEAD_BYTES // 2) + b"\r\n\r\n")
+    assert is_answered(connection)
+
+
+def test_white_space_between_two_requests_does_not_keep_a_connection(connection: socket.socket) -> None:
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    assert is_answered(connection)
+    connection.sendall(b"\r\n")
+    assert closes(connection)
+
+
+def test_requests_that_come_at_once_are_all_answered(connection: socket.socket) -> None:
+    connection.sendall(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\nabc" * 3)
+    answer = b""
+    while answer.count(b"\r\n\r\ndone") < 3:
+        part = connection.recv(1000)
+        assert part, answer
+        answer += part

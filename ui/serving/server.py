@@ -9,35 +9,54 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ui.serving.stopping import Stopping
 
 GRACE_SECONDS = 25
 """How long events may go on after SIGTERM. What stops the process should wait some seconds longer before it kills."""
-HEADER_SECONDS = 20.0
+HEAD_SECONDS = 20.0
 """How long the head of a request may take to arrive. Without a limit, one that never ends holds its connection."""
+HEAD_BYTES = 64 * 1024
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class HeaderTimeoutProtocol(H11Protocol):
-    """uvicorn's protocol, which closes a connection when the head of its next request is not complete in time."""
+class BoundedHeadProtocol(HttpToolsProtocol):
+    """uvicorn's faster protocol, which closes a connection whose next request head is late or too large."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._close)
+        self._expect_head()
 
     def data_received(self, data: bytes) -> None:
+        if self._deadline:
+            self._head_bytes += len(data)
         super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:  # between two requests
-            self._deadline = self._deadline or self.loop.call_later(HEADER_SECONDS, self._close)
-        else:
-            self._cancel_deadline()
+        if self._deadline and self._head_bytes > HEAD_BYTES:
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
+        elif self.cycle is None or self.cycle.response_complete:  # between two requests, white space may come too
+            self._expect_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        self._cancel_deadline()
+        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_deadline()
         super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        if self._deadline is None:
+            self._head_bytes = 0
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._close)
 
     def _cancel_deadline(self) -> None:
         if self._deadline:
@@ -64,7 +83,7 @@ class Server(uvicorn.Server):
 
 def serve(app: ASGIApp, stopping: Stopping, **options: Any) -> None:
     """As `uvicorn.run`, with this protocol and this way to stop. Exits where the app cannot start."""
-    config = uvicorn.Config(app, http=HeaderTimeoutProtocol, timeout_graceful_shutdown=GRACE_SECONDS + 5, **options)
+    config = uvicorn.Config(app, http=BoundedHeadProtocol, timeout_graceful_shutdown=GRACE_SECONDS + 5, **options)
     server = Server(config, stopping)
     with suppress(KeyboardInterrupt):
         server.run()
