@@ -5,9 +5,10 @@ import sys
 from fastapi import FastAPI
 
 from auth import Auth, Settings, SettingsError
+from auth.events import log_event
 from auth.routes import api_routes, backchannel_routes, docs_routes, health_routes, login_routes
 from ui.mount import front_routes, mount_main, mount_sign_in
-from ui.serving import Stopping, log_config, serve
+from ui.serving import Stopping, serve, start_log
 
 
 def create_app(settings: Settings | None = None, *, stopping: Stopping | None = None) -> FastAPI:
@@ -60,11 +61,12 @@ def main() -> None:
     stopping = Stopping()
     try:
         settings = Settings.load()
+        start_log(access=settings.access_log)
         app = create_app(settings, stopping=stopping)
     except SettingsError as error:
         mistakes = "\n".join(f"  - {problem}" for problem in error.problems)
         sys.exit(_stop(f"The app was not started. Please mend in the environment or in .env:\n{mistakes}\n"))
-    sys.stderr.write(f"Open {settings.base_url} in a browser.\n")
+    log_event("started", f"Open {settings.base_url} in a browser.")
     serve(
         app,
         stopping,
@@ -72,7 +74,7 @@ def main() -> None:
         port=settings.port,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         server_header=False,
-        log_config=log_config(),
+        log_config=None,
     )
 
 

@@ -1,8 +1,9 @@
 """Everything that can be wrong with a caller, a token or a sign-in: one tree, the leaf names the fault.
 
-Each class says how it is answered (`status`, `code`) and what a person reads (`title`, `sentence`). An instance adds
-what only the operator reads: `reason`, and for a failed comparison `actual` and `expected`. No instance ever
-carries a token, a secret or an authorization code. `auth.web.answers` alone turns these into HTTP.
+Each class says how it is answered (`status`, `code`), what a person reads (`title`, `sentence`) and by which name it is
+logged (`event`). An instance adds what only the operator reads: `reason`, for a failed comparison `actual` and
+`expected`, and `who` it happened to (issuer#subject) where that is known. No instance ever carries a token, a secret
+or an authorization code. `auth.web.answers` alone turns these into HTTP.
 """
 
 from typing import ClassVar, Self
@@ -13,8 +14,10 @@ class AuthError(Exception):
 
     status: ClassVar[int] = 401
     code: ClassVar[str] = "unauthenticated"
+    event: ClassVar[str] = "call_refused"
     title: ClassVar[str] = "Please sign in"
     sentence: str = "You need to sign in first."
+    who: str | None = None
 
     def __init__(self, reason: str = "", *, actual: object = None, expected: object = None) -> None:
         super().__init__(reason)
@@ -49,18 +52,21 @@ class NotSignedIn(AuthError):
 
 class SessionExpired(NotSignedIn):
     code = "session_expired"
+    event = "session_ended"
     title = "Your session has ended"
     sentence = "You were signed in for as long as one session lasts. Please sign in again."
 
 
 class SessionIdle(NotSignedIn):
     code = "session_idle"
+    event = "session_ended"
     title = "Your session has ended"
     sentence = "You were away for a while, so you were signed out. Please sign in again."
 
 
 class SessionRevoked(NotSignedIn):
     code = "session_revoked"
+    event = "session_ended"
     title = "You are signed out"
     sentence = "This session was signed out. Please sign in again."
 
@@ -96,6 +102,8 @@ class TokenUnwanted(AuthError):
 class BearerError(AuthError):
     """A fault of the Bearer credentials. `code` is the RFC 6750 error code."""
 
+    event = "token_refused"
+
 
 class BearerMalformed(BearerError):
     """The Authorization header is malformed or there are two of them (RFC 6750 section 3.1, invalid_request)."""
@@ -128,6 +136,7 @@ class KeysUnavailable(BearerError):
 
     status = 503
     code = "temporarily_unavailable"
+    event = "provider_fault"
     title = "Try again in a moment"
     sentence = "The keys that tokens are checked with cannot be fetched just now."
 
@@ -223,14 +232,17 @@ class SignInError(AuthError):
     Attributes:
         next_path: where the person was going, empty where that is not known.
         account: the e-mail address they came with, where the page is to say it.
+        provider: with whom they were signing in, by its name.
     """
 
     status = 400
     code = "sign_in_failed"
+    event = "sign_in_refused"
     title = "Sign-in did not work"
     sentence = "Something went wrong while signing you in. Please try again."
     next_path: str = ""
     account: str | None = None
+    provider: str | None = None
 
 
 class UnknownProvider(SignInError):
@@ -285,6 +297,7 @@ class ProviderUnavailable(SignInError):
 
     status = 503
     code = "provider_unavailable"
+    event = "provider_fault"
     title = "The sign-in provider does not answer"
     sentence = "The sign-in provider cannot be reached just now. Please try again in a moment."
 
@@ -294,6 +307,7 @@ class ProviderRefused(SignInError):
 
     status = 502
     code = "provider_refused"
+    event = "provider_fault"
     title = "The sign-in provider refused"
     sentence = "The sign-in provider reported an error. If this happens again, tell whoever runs this app."
 
@@ -313,6 +327,7 @@ class TokenResponseInvalid(SignInError):
 
     status = 502
     code = "provider_answer_invalid"
+    event = "provider_fault"
     title = "The sign-in provider's answer was refused"
     sentence = "The sign-in provider's answer did not pass a security check, so you were not signed in."
 

@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     api_audience: Names = ()
     mcp_server: bool = False
     metrics: bool = False
+    access_log: Literal["all", "brief", "none"] = "brief"
     forwarded_allow_ips: str = "127.0.0.1"
     app_title: str = Field(default="My Gradio app", min_length=1, max_length=80)
     app_logo: Annotated[Path | None, AfterValidator(_picture)] = None

@@ -6,7 +6,8 @@ from functools import partial
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.errors import AuthError, BearerError, BearerMalformed, BearerRefused, NotSignedIn
-from auth.identity import Credential
+from auth.events import log_event
+from auth.identity import Credential, Identity
 from auth.programs import CognitoVerifier
 from auth.sessions import Sessions
 from auth.web import header, is_page_load, is_same_origin
@@ -62,7 +63,7 @@ class Authentication:
                 return None
             if self._verifier is None:
                 raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
-            identity = await self._verifier.verify(token)
+            identity = await self._verifier.verify(token, first=partial(_log_first, scope))
             return Credential(token=token, outcome=identity, is_still_valid=partial(self._verifier.stands, token))
         except BearerError as error:
             # Looked for only now: no token that is good has a space in it.
@@ -85,6 +86,11 @@ class Authentication:
             return Credential(outcome=error)
         held = {"person": dict(session["person"])}  # a copy: the app behind the gate may write to its session
         return Credential(outcome=identity, is_still_valid=partial(self._sessions.stands, held))
+
+
+def _log_first(scope: Scope, identity: Identity) -> None:
+    client = identity.username if identity.kind == "program" else None
+    log_event("token_accepted_first", "a token was accepted", scope, who=identity.identity, client=client)
 
 
 def bearer_token(scope: Scope) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from auth.errors import KeysUnavailable, UnknownKey
+from auth.events import log_change
 from auth.web import FetchFailed
 
 # Seconds. A withdrawn key is refused after REFRESH at the latest; a new one is seen at its first use, by `find`.
@@ -125,8 +126,10 @@ class JwksCache(Generic[K]):
 
     async def run(self) -> None:
         """Load the keys, then keep them fresh until cancelled."""
+        said: str | None = None
         while True:
             await self.refresh_when_due()
+            said = log_change(self.url, said, self._fault)
             # A fetch that a request caused may have failed and be due again sooner: hence no longer sleep than this.
             await asyncio.sleep(min(max(self._due - self._now(), 0), LONGEST_PAUSE))
 

@@ -23,6 +23,7 @@ from auth.errors import (
     ProviderUnavailable,
     TokenResponseInvalid,
 )
+from auth.events import log_change
 from auth.keys import JwksCache
 from auth.people.admission import groups_in
 from auth.people.client import oauth_client, tell
@@ -86,13 +87,16 @@ class Provider:
         """Keep metadata and keys fresh until cancelled."""
         pause = RETRY_SECONDS[0]
         keys: asyncio.Task[None] | None = None
+        said: str | None = None
         try:
             while True:
                 known = self._keys
                 try:
                     async with self._asking:
                         await self._discover()
-                except ProviderUnavailable:
+                    said = log_change(self.name, said, None, provider=self.name)
+                except ProviderUnavailable as error:
+                    said = log_change(self.name, said, error.reason, provider=self.name)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, RETRY_SECONDS[1])
                     continue

@@ -51,18 +51,21 @@ class CognitoVerifier:
         self._young: dict[bytes, _Remembered] = {}
         self._old: dict[bytes, _Remembered] = {}
 
-    async def verify(self, token: str | bytes) -> Identity:
+    async def verify(self, token: str | bytes, *, first: Callable[[Identity], None] = lambda identity: None) -> Identity:
         """Whom the token names. Its issuer is asked only for a key that is not held.
+
+        Args:
+            first: called where the token was not seen before, as far as is remembered.
 
         Raises:
             TokenInvalid: the leaf names the check.
             KeysUnavailable: the key is not held and cannot be had.
         """
         try:
-            return self.verify_now(token)
+            return self.verify_now(token, first)
         except _KeyNotHeld as absent:
             await absent.keys.find(absent.kid)
-        return self.verify_now(token)
+        return self.verify_now(token, first)
 
     def stands(self, token: str | bytes) -> bool:
         """True while a token that was accepted would be again: it has not expired and its key was not withdrawn."""
@@ -72,7 +75,9 @@ class CognitoVerifier:
             return False
         return True
 
-    def verify_now(self, token: str | bytes) -> Identity:
+    def verify_now(
+        self, token: str | bytes, first: Callable[[Identity], None] = lambda identity: None
+    ) -> Identity:
         """As `verify`, with the keys that are held and without I/O.
 
         Raises:
@@ -111,6 +116,8 @@ class CognitoVerifier:
         if (ends := identity.expires_at + self._rules.leeway) < until:
             until = ends
         self._young[digest] = signature, now, until, issuer_keys, issuer_keys.revision, identity
+        if remembered is None:
+            first(identity)
         return identity
 
 

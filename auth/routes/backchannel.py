@@ -1,7 +1,6 @@
 """The route where a provider ends sessions without the browser: OpenID Connect Back-Channel Logout 1.0."""
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
@@ -10,11 +9,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from auth.errors import AuthError, BodyTooLarge, SessionUnchecked, TokenMalformed, TokenReplayed, UnknownProvider
+from auth.events import log_event
 from auth.people import TOKEN_BYTES, Provider
 from auth.sessions import Revocations, Sessions
 from auth.web import Answers, read_body
-
-log = logging.getLogger("auth")
 
 BODY_BYTES = 2 * TOKEN_BYTES
 BODY_SECONDS = 10.0
@@ -39,7 +37,14 @@ def backchannel_routes(
         except AuthError as error:
             return answers.to_provider(error, request.scope)
         sessions.end_at_provider(chosen.issuer, subject=logout.subject, sid=logout.sid)
-        log.info("back-channel logout", extra={"about": {"provider": provider, "by": "sid" if logout.sid else "sub"}})
+        log_event(
+            "session_ended",
+            "back-channel logout",
+            request.scope,
+            who=f"{chosen.issuer}#{logout.subject}" if logout.subject else None,
+            provider=provider,
+            reason="the provider ended one session" if logout.sid else "the provider ended all sessions of the person",
+        )
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
 
     def use_up(key: str, until: float) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from auth.errors import CallbackMalformed, NotAllowed, SignInError, SignOutUnknown, UnknownProvider
+from auth.events import log_event
 from auth.gate import for_people
 from auth.identity import Identity
 from auth.people import NEXT_AT_MOST, Provider, begin_sign_in, take_sign_in
@@ -74,7 +75,7 @@ def login_routes(
     async def login(request: Request, provider: str | None = None, next: str | None = None) -> Response:
         chosen = find(provider or first)
         next_path = safe_next(next, site.prefix)
-        with _going_to(next_path):
+        with _signing_in(chosen.name, next_path):
             await chosen.metadata()
             state, begun = begin_sign_in(request.session, chosen.name, next_path, now=now())
             choose = request.session.pop("choose", None) is not None
@@ -89,10 +90,11 @@ def login_routes(
     async def callback(request: Request, provider: str) -> Response:
         chosen = find(provider)
         params = dict(request.query_params)
-        if len(params) != len(request.query_params.multi_items()):
-            raise CallbackMalformed("a parameter is there twice")  # RFC 6749 section 3.1
-        begun = take_sign_in(request.session, params.get("state", ""), chosen.name, now=now())
-        with _going_to(begun.next):
+        with _signing_in(chosen.name):
+            if len(params) != len(request.query_params.multi_items()):
+                raise CallbackMalformed("a parameter is there twice")  # RFC 6749 section 3.1
+            begun = take_sign_in(request.session, params.get("state", ""), chosen.name, now=now())
+        with _signing_in(chosen.name, begun.next):
             await chosen.check_response(params)
             if not params.get("code"):
                 raise CallbackMalformed("there is no code")
@@ -103,8 +105,10 @@ def login_routes(
                 request.session["choose"] = True  # or the provider would send the same account again
                 email = claims.get("email")
                 error.account = email if isinstance(email, str) else None
+                error.who = f"{chosen.issuer}#{claims['sub']}"
                 raise
-        sessions.begin(request.session, chosen.name, claims, admitted)
+        identity = sessions.begin(request.session, chosen.name, claims, admitted)
+        log_event("sign_in", "signed in", request.scope, who=identity.identity, provider=chosen.name)
         return go(begun.next or "/gradio/")
 
     @router.api_route("/logout", methods=["GET", "POST"])
@@ -123,6 +127,9 @@ def login_routes(
             )
         person = sessions.end(request.session, everywhere=everywhere)
         provider = providers.get(person.provider) if person else None
+        if person and provider:
+            who, what = f"{provider.issuer}#{person.subject}", "everywhere" if everywhere else "this session"
+            log_event("sign_out", f"signed out: {what}", request.scope, who=who, provider=provider.name, reason=what)
         state = secrets.token_urlsafe(16)
         leave = provider.end_session_url(f"{site.base_url}/logout", state) if provider else None
         if provider is None or leave is None:
@@ -153,10 +160,10 @@ def login_routes(
 
 
 @contextmanager
-def _going_to(next_path: str) -> Iterator[None]:
-    """A sign-in that fails in here leads to a page whose "Try again" still goes to `next_path`."""
+def _signing_in(provider: str, next_path: str = "") -> Iterator[None]:
+    """A sign-in that fails in here is logged with its provider, and its "Try again" still leads to `next_path`."""
     try:
         yield
     except SignInError as error:
-        error.next_path = next_path
+        error.provider, error.next_path = provider, next_path
         raise

@@ -145,7 +145,11 @@ class Sessions:
         if held is None:
             return None
         now, person = self._now(), held.person
-        self._check(held, now)
+        try:
+            self._check(held, now)
+        except AuthError as error:
+            error.who = held.identity.identity
+            raise
         self._seen[person.id] = now
         if now - person.seen > self._refresh:
             session["person"] = to_builtins(replace(person, seen=round(now, 3)))

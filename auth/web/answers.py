@@ -20,12 +20,11 @@ from auth.errors import (
     SignInError,
     subclasses,
 )
+from auth.events import log_event
 from auth.identity import Identity, credential_in
 from auth.urls import Site
 from auth.web.headers import has_body, header, is_page_load
 from auth.web.pages import Pages
-
-log = logging.getLogger("auth")
 
 REASONS: Mapping[str, str] = {
     error.code: error.sentence for error in (*subclasses(NotSignedIn), *subclasses(SignInError))
@@ -140,20 +139,21 @@ class Answers:
         response.headers["WWW-Authenticate"] = f"Bearer {challenge}".rstrip()
 
     def _log(self, error: AuthError, scope: Scope, what: str = "refused") -> None:
-        client, cause = scope.get("client"), error.__cause__
-        level = logging.INFO if type(error) is NotSignedIn else logging.WARNING
-        about = {
-            "error": type(error).__name__,
-            "code": error.code,
-            "status": error.status,
-            "method": scope.get("method", scope["type"]),
-            "path": scope["path"][:200],
-            "client": client[0] if client else None,
-        }
-        if isinstance(cause, AuthError):
-            about["cause"] = type(cause).__name__
-        fault = None if isinstance(cause, AuthError) else cause
-        log.log(level, "%s: %s", what, error, extra={"about": about}, exc_info=fault)
+        cause = error.__cause__
+        log_event(
+            error.event,
+            f"{what}: {error}",
+            scope,
+            level=logging.INFO if type(error) is NotSignedIn else logging.WARNING,
+            fault=None if isinstance(cause, AuthError) else cause,
+            reason=str(error),
+            code=error.code,
+            status=error.status,
+            error=type(error).__name__,
+            cause=type(cause).__name__ if isinstance(cause, AuthError) else None,
+            **({"who": error.who} if error.who else {}),
+            **({"provider": error.provider} if isinstance(error, SignInError) else {}),
+        )
 
 
 def _sign_in_page(**query: str) -> str:

@@ -17,7 +17,7 @@ ORDER = (
     ("auth.keys",),
     ("auth.sessions", "auth.web"),
     ("auth.settings",),
-    ("auth.access",),
+    ("auth.access", "auth.events"),
     ("auth.identity",),
     ("auth.errors", "auth.urls"),
 )

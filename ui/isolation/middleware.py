@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.errors import AuthError
+from auth.events import log_event
 from auth.identity import identity_in
 from auth.web import Answers, read_body
 from ui.isolation.documents import is_form, nodes, read_document, replayed
@@ -37,7 +38,6 @@ DRAWING_CHARACTERS = 8
 TELLS = re.compile(rb'[/%\\]|"id"')
 """What stands in a JSON document that names a file or a drawing anywhere, however it is escaped."""
 
-log = logging.getLogger("auth")
 
 
 class NotTheirs(HTTPException):
@@ -106,8 +106,9 @@ class Ownership:
             self._owners.release(who, theirs.sessions)
 
     async def _refuse(self, refusal: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
-        about = {"status": refusal.status_code, "method": scope["method"], "path": scope["path"][:200]}
-        log.warning("refused: %s", getattr(refusal, "what", refusal.detail), extra={"about": about})
+        reason = str(getattr(refusal, "what", refusal.detail))
+        said = {"reason": reason, "status": refusal.status_code}
+        log_event("call_refused", f"refused: {reason}", scope, level=logging.WARNING, **said)
         response = self._answers.for_http(refusal, scope)
         if scope["method"] not in ("GET", "HEAD"):
             response.headers["Connection"] = "close"  # the body may be there still (RFC 9112 section 9.3)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from auth.events import log_event
 from ui.serving.stopping import Stopping
 
 GRACE_SECONDS = 25
@@ -77,6 +78,7 @@ class Server(uvicorn.Server):
         self._grace = grace
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log_event("stopping", f"stopping; running events may go on for {self._grace:g} s")
         self._stopping.begin(self._grace)
         await super().shutdown(sockets)
 
