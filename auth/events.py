@@ -35,7 +35,7 @@ def log_event(
     *,
     level: int = logging.INFO,
     fault: BaseException | None = None,
-    **members: object,
+    **members: Any,
 ) -> None:
     """One line about one of `EVENTS`.
 
@@ -66,7 +66,7 @@ def about_request(scope: Scope) -> Mapping[str, Any]:
     return {name: value for name, value in about.items() if value is not None}
 
 
-def log_change(whose: str, before: str | None, after: str | None, **members: object) -> str | None:
+def log_change(whose: str, before: str | None, after: str | None, **members: Any) -> str | None:
     """One line where what is wrong with somebody else's server has changed.
 
     Args:

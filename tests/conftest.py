@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -51,6 +52,29 @@ def app(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
 def browser(app: AppServer) -> Iterator[Browser]:
     with app.browser() as client:
         yield client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def run_log() -> Iterator[None]:
+    """Keeps what is logged while the tests run, for `tests/house/test_run_log.py`."""
+    from tests.support.run_log import RUN
+
+    logging.getLogger("auth").setLevel(logging.INFO)
+    logging.getLogger().addHandler(RUN)
+    yield
+    logging.getLogger().removeHandler(RUN)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the run's log come last."""
+    items.sort(key=lambda item: item.path.name == "test_run_log.py")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    from tests.support.run_log import RUN
+
+    if RUN.lines:
+        terminalreporter.write_line(f"log: {len(RUN.lines)} lines, {len(RUN.secrets)} secrets that must not be in them")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

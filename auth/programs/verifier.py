@@ -51,7 +51,9 @@ class CognitoVerifier:
         self._young: dict[bytes, _Remembered] = {}
         self._old: dict[bytes, _Remembered] = {}
 
-    async def verify(self, token: str | bytes, *, first: Callable[[Identity], None] = lambda identity: None) -> Identity:
+    async def verify(
+        self, token: str | bytes, *, first: Callable[[Identity], None] = lambda identity: None
+    ) -> Identity:
         """Whom the token names. Its issuer is asked only for a key that is not held.
 
         Args:
@@ -75,9 +77,7 @@ class CognitoVerifier:
             return False
         return True
 
-    def verify_now(
-        self, token: str | bytes, first: Callable[[Identity], None] = lambda identity: None
-    ) -> Identity:
+    def verify_now(self, token: str | bytes, first: Callable[[Identity], None] = lambda identity: None) -> Identity:
         """As `verify`, with the keys that are held and without I/O.
 
         Raises:

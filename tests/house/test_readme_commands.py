@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from auth.settings import Settings
+from tests.support.run_log import RUN
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -62,6 +63,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     finally:
         app.process.terminate()
         app.process.wait(30)
+        RUN.read(app.log)
 
 
 def test_the_plain_lines_end_with_the_command_that_is_tested_here() -> None:
@@ -71,7 +73,8 @@ def test_the_plain_lines_end_with_the_command_that_is_tested_here() -> None:
 
 
 def test_the_address_that_it_prints_is_where_it_is(started: Started) -> None:
-    assert f"Open {started.url} in a browser." in started.log.read_text().splitlines()
+    messages = [json.loads(line)["message"] for line in started.log.read_text().splitlines()]
+    assert f"Open {started.url} in a browser." in messages
 
 
 def test_one_curl_is_let_in_and_one_is_refused(started: Started) -> None:
@@ -91,8 +94,10 @@ def test_the_log_of_a_sign_in_is_json_and_holds_no_code_no_state_and_no_token(st
         assert browser.get(back).headers["location"] == f"{started.url}/gradio/"
         assert browser.get(back, headers={"Accept": "text/html"}).status_code == 400
         cookie = "".join(browser.cookies.values())
-    lines = [line for line in started.log.read_text().splitlines() if line.startswith("{")]
-    assert any(json.loads(line).get("code") == "sign_in_unknown" for line in lines)
+    lines = [json.loads(line) for line in started.log.read_text().splitlines()]
+    events = {line["about"].get("event"): line["about"] for line in lines if "about" in line}
+    assert events["sign_in"]["who"].startswith(f"{started.url}/local#")
+    assert events["sign_in_refused"]["code"] == "sign_in_unknown"
     values = [part.partition("=")[2] for part in urlsplit(back).query.split("&") if not part.startswith("iss=")]
     for secret in (*values, cookie):
         assert secret not in started.log.read_text()

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from auth.settings import ProviderSettings, Settings
+from tests.support.run_log import RUN
 from tests.support.servers import ROOT, Server, free_port, program
 
 TEMP = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -106,6 +107,13 @@ class Replica(Server):
             },
         )
         self._env["GRADIO_TEMP_DIR"] = str(self.folder / "gradio")
+
+    def close(self) -> None:
+        self.stop()
+        RUN.note_settings(self.settings)
+        if self.log.exists():
+            RUN.read(self.log)
+        super().close()
 
     @property
     def readiness(self) -> httpx2.Response:

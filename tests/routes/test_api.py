@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Annotated, Any
 
@@ -110,9 +110,9 @@ def verifications(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     counted = {"tokens": 0, "signatures": 0}
     verify_now, has_signed = CognitoVerifier.verify_now, RS256Key.has_signed
 
-    def counting(self: CognitoVerifier, text: str) -> Identity:
+    def counting(self: CognitoVerifier, text: str, *first: Callable[[Identity], None]) -> Identity:
         counted["tokens"] += 1
-        return verify_now(self, text)
+        return verify_now(self, text, *first)
 
     def checking(self: RS256Key, digest: bytes, signature: bytes) -> bool:
         counted["signatures"] += 1

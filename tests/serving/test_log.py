@@ -236,7 +236,9 @@ def test_health_checks_and_assets_are_left_out_while_all_is_well(path: str) -> N
     assert AccessLines("all").filter(access_line(path, 200))
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/healthz/x", "/gradio/", "/gradio/gradio_api/call/greet", "/x?/assets/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/login", "/healthz/x", "/gradio/", "/gradio/gradio_api/call/greet", "/x?/assets/"]
+)
 def test_other_requests_are_logged(path: str) -> None:
     assert AccessLines("brief").filter(access_line(path, 200))
     assert not AccessLines("none").filter(access_line(path, 200))

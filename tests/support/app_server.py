@@ -27,6 +27,7 @@ from auth import Auth
 from auth.sessions import cookie_name
 from auth.settings import Settings
 from tests.support.provider import Provider
+from tests.support.run_log import RUN
 from tests.support.settings import seal, sound_settings, unseal
 from ui.serving import Stopping
 
@@ -66,7 +67,8 @@ class AppServer:
             patch.setattr(ui.mount, "main_blocks", main_blocks or ui.mount.main_blocks)
             patch.setattr(app_module, "Auth", partial(Auth, now=clock))
             app = aside.submit(asyncio.run, _build(self.settings, self.stopping)).result()
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        RUN.note_settings(self.settings)
+        config = uvicorn.Config(RUN.watched(app), log_config=None, access_log=False, timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
@@ -108,6 +110,7 @@ class Browser(httpx2.Client):
             headers={"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
             timeout=60.0,
             trust_env=False,
+            event_hooks={"request": [_note_request], "response": [_note_response]},
         )
         self.app = app
 
@@ -177,6 +180,15 @@ class Browser(httpx2.Client):
     def session(self, content: object) -> None:
         """Put in anything, sealed by the app's own key."""
         self.cookie = seal(self.app.settings, content)
+
+
+def _note_request(request: httpx2.Request) -> None:
+    RUN.note_query(request.url.query.decode("latin-1"))
+    RUN.note_headers(request.headers.raw)
+
+
+def _note_response(response: httpx2.Response) -> None:
+    RUN.note_headers(response.headers.raw)
 
 
 async def _build(settings: Settings, stopping: Stopping) -> FastAPI:

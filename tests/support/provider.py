@@ -30,6 +30,7 @@ from pydantic import SecretStr
 
 from auth.settings import ProviderSettings
 from tests.support.forge import KEY_OF, KEYS, base64url, compact, half_hash
+from tests.support.run_log import RUN
 
 Change = Callable[[Any], Any]
 
@@ -316,6 +317,7 @@ class Provider:
         claims = self._changed("claims", claims | {"at_hash": half_hash(access_token, str(header.get("alg")))})
         token = compact(header, claims if isinstance(claims, bytes) else json.dumps(claims).encode(), key)
         self.secrets.append(token)
+        RUN.note(token)
         return str(self._changed("id_token", token))
 
     def _userinfo(self, exchange: Exchange) -> Reply:
@@ -333,6 +335,7 @@ class Provider:
 
     def _secret(self) -> str:
         self.secrets.append(secrets.token_urlsafe(24))
+        RUN.note(self.secrets[-1])
         return self.secrets[-1]
 
 

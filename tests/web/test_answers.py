@@ -343,12 +343,16 @@ def test_a_refusal_is_one_line_that_says_what_where_and_to_whom(caplog: pytest.L
         "level": "WARNING",
         "logger": "auth",
         "message": "refused: exp; expected 'later', got 1",
-        "error": "TokenExpired",
-        "code": "invalid_token",
-        "status": 401,
-        "method": "PUT",
-        "path": "/secure",
-        "client": "127.0.0.1",
+        "about": {
+            "event": "token_refused",
+            "reason": "exp; expected 'later', got 1",
+            "error": "TokenExpired",
+            "code": "invalid_token",
+            "status": 401,
+            "method": "PUT",
+            "path": "/secure",
+            "address": "127.0.0.1",
+        },
     }
 
 
@@ -362,7 +366,7 @@ def test_a_visitor_who_is_not_signed_in_is_no_warning(caplog, error: AuthError, 
 def test_the_check_that_failed_inside_a_sign_in_is_named(caplog: pytest.LogCaptureFixture) -> None:
     error = TokenResponseInvalid("the ID token")
     error.__cause__ = WrongNonce("nonce")
-    assert line_of(caplog, error)["cause"] == "WrongNonce"
+    assert line_of(caplog, error)["about"]["cause"] == "WrongNonce"
 
 
 HOSTILE = {
@@ -388,5 +392,5 @@ def test_no_token_code_or_cookie_is_in_the_line(caplog: pytest.LogCaptureFixture
 def test_a_value_from_outside_stays_inside_the_line(caplog: pytest.LogCaptureFixture, value: object) -> None:
     path = f"/{value}".encode("utf-8", "replace").decode()
     line = line_of(caplog, UnknownKey("kid", actual=value, expected=[]), path)
-    assert (line["level"], line["error"]) == ("WARNING", "UnknownKey")
+    assert (line["level"], line["about"]["error"]) == ("WARNING", "UnknownKey")
     assert len(json.dumps(line)) < 2000

@@ -39,7 +39,6 @@ TELLS = re.compile(rb'[/%\\]|"id"')
 """What stands in a JSON document that names a file or a drawing anywhere, however it is escaped."""
 
 
-
 class NotTheirs(HTTPException):
     """`what` is for the operator; the caller reads the same whether there is such a thing or not."""
 
@@ -107,8 +106,8 @@ class Ownership:
 
     async def _refuse(self, refusal: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
         reason = str(getattr(refusal, "what", refusal.detail))
-        said = {"reason": reason, "status": refusal.status_code}
-        log_event("call_refused", f"refused: {reason}", scope, level=logging.WARNING, **said)
+        status = refusal.status_code
+        log_event("call_refused", f"refused: {reason}", scope, level=logging.WARNING, reason=reason, status=status)
         response = self._answers.for_http(refusal, scope)
         if scope["method"] not in ("GET", "HEAD"):
             response.headers["Connection"] = "close"  # the body may be there still (RFC 9112 section 9.3)

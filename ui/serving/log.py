@@ -11,11 +11,13 @@ import traceback
 from collections.abc import Mapping
 from functools import partial
 from traceback import TracebackException
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 from auth.events import AT_MOST
 
-NOISE = re.compile(r"/(healthz|readyz|metrics|favicon\.ico|theme\.css)$|/(assets|static|svelte)/|/heartbeat/|/startup-events$")
+NOISE = re.compile(
+    r"/(healthz|readyz|metrics|favicon\.ico|theme\.css)$|/(assets|static|svelte)/|/heartbeat/|/startup-events$"
+)
 """Paths that a watcher or a page asks for by itself. Their access lines are left out while all is well with them."""
 CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 """For `str.translate`: what would break a line or move a terminal's cursor, written out."""
@@ -128,7 +130,7 @@ def start_log(*, access: Literal["all", "brief", "none"] = "brief") -> None:
     logging.raiseExceptions = False  # a fault in writing the log is not to be written to it
     logging.captureWarnings(True)
     if not terminal:
-        sys.stderr = _take_over(sys.stderr)
+        sys.stderr = cast("TextIO", _take_over(sys.stderr))
 
 
 def log_config(*, terminal: bool = False, access: Literal["all", "brief", "none"] = "brief") -> dict[str, Any]:
@@ -148,7 +150,7 @@ def log_config(*, terminal: bool = False, access: Literal["all", "brief", "none"
     }
 
 
-def _take_over(stream: TextIO) -> TextIO:
+def _take_over(stream: TextIO) -> Printed:
     """Have tracebacks that Python or a library would print to `stream` logged, each as one line.
 
     Gradio prints that of a function that fails, line by line: a line break in its message would forge a log line.
