@@ -26,13 +26,15 @@ from pydantic_settings import (
 )
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
-from auth.access import Access
+from auth.access import EMAIL, Access
+from auth.environment import Environment, is_own_address, misspelled
 from auth.identity import lower_ascii
 from auth.urls import Site, as_browsers_spell, is_confidential, is_http_url, is_loopback
 
 GOOGLE_ISSUER = "https://accounts.google.com"
 GOOGLE = {"name": "google", "issuer": GOOGLE_ISSUER, "label": "Google"}
 PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".webp", ".gif")
+DOMAIN = re.compile(r"[^\s@/:*.,;<>]+(\.[^\s@/:*.,;<>]+)*")
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "secret", "your-", "your_", "placeholder", "example", "xxxx", "<")
 
 
@@ -55,6 +57,24 @@ def _split(value: object) -> object:
 
 def _lower(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(lower_ascii(value).lstrip("@") for value in values)
+
+
+def _emails(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if "*" in value:
+            raise ValueError(f"{value!r} has a wildcard: name a whole domain in ALLOWED_DOMAINS")
+        if not EMAIL.fullmatch(value):
+            raise ValueError(f"{value!r} is no e-mail address")
+    return values
+
+
+def _domains(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if "*" in value:
+            raise ValueError(f"{value!r} has a wildcard: name each domain by itself, a subdomain too")
+        if not DOMAIN.fullmatch(value):
+            raise ValueError(f"{value!r} is no domain such as example.com")
+    return values
 
 
 def _url(value: str) -> str:
@@ -125,8 +145,8 @@ class Settings(BaseSettings):
     google_client_id: str = ""
     google_client_secret: SecretStr = SecretStr("")
     providers: Annotated[tuple[ProviderSettings, ...], NoDecode] = ()
-    allowed_emails: Annotated[Names, AfterValidator(_lower)] = ()
-    allowed_domains: Annotated[Names, AfterValidator(_lower)] = ()
+    allowed_emails: Annotated[Names, AfterValidator(_lower), AfterValidator(_emails)] = ()
+    allowed_domains: Annotated[Names, AfterValidator(_lower), AfterValidator(_domains)] = ()
     allowed_groups: Names = ()
     session_hours: float = Field(default=8, gt=0, le=24 * 30)
     session_idle_minutes: float = Field(default=60, gt=0, le=60 * 24 * 30)
@@ -162,18 +182,28 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: with every problem there is.
         """
+        try:
+            environment = Environment.read()
+        except UnicodeDecodeError:
+            raise SettingsError([".env is not UTF-8 text."]) from None
         problems: list[str] = []
         sound: dict[str, Any] = {}
         try:
-            settings = cls()
-        except UnicodeDecodeError:
-            raise SettingsError([".env is not UTF-8 text."]) from None
+            settings = cls(_env_file=environment.path)  # type: ignore[call-arg]
         except ValidationError as error:
             for fault in error.errors():
                 name = str(fault["loc"][0])
                 problems += _message(fault).split("\n") if name == "providers" else [_describe(fault)]
                 sound[name] = cls.model_fields[name].get_default(call_default_factory=True)
-            settings = cls(**sound)
+            settings = cls(**sound, _env_file=environment.path)  # type: ignore[call-arg]
+        if not is_own_address(settings.host):
+            problems.append(
+                f"HOST={settings.host} (from the {environment.source_of('HOST')}) is no address of this machine. "
+                "Where conda has set it: unset HOST."
+            )
+            settings = settings.model_copy(update={"host": cls.model_fields["host"].default})
+        meant = misspelled(environment.file, cls.known_names(environment))
+        problems += [f"{name} in {environment.path} is no setting: {right} is." for name, right in meant.items()]
         said = {problem.partition(" is missing")[0] for problem in problems}
         problems += [
             problem
@@ -183,6 +213,38 @@ class Settings(BaseSettings):
         if problems:
             raise SettingsError(problems)
         return settings.completed()
+
+    @classmethod
+    def known_names(cls, environment: Environment) -> frozenset[str]:
+        """Every name that is read from the environment, those of the providers that it lists included."""
+        parts = [part.upper() for part in ProviderSettings.model_fields if part != "name"]
+        owners = ["GOOGLE", *(name.strip().upper() for name in environment.get("PROVIDERS").split(",") if name.strip())]
+        named = {f"{owner}_{part}" for owner in owners for part in parts}
+        return frozenset({*(name.upper() for name in cls.model_fields), *named})
+
+    def notes(self, environment: Environment) -> list[str]:
+        """What is allowed and may not be what was meant: one line each."""
+        names = {**environment.file, **environment.process}
+        known = self.known_names(environment)
+        meant = misspelled(environment.process, known)
+        notes = [f"{name} in the environment is no setting: {right} is." for name, right in meant.items()]
+        providers = {provider.name for provider in self.providers}
+        for name in names:
+            owner = name.removesuffix("_ISSUER").lower()
+            if name.endswith("_ISSUER") and owner not in providers and name not in known:
+                notes.append(f"{name} is unused: PROVIDERS does not name {owner}.")
+        unused = {
+            "GOOGLE_CLIENT_ID": "PROVIDERS does not name google" if "google" not in providers else "",
+            "API_AUDIENCE": "" if self.has_cognito or self.is_local else "no user pool is configured",
+            "COGNITO_REGION": "COGNITO_ISSUER takes its place" if self.cognito_issuer else "",
+        }
+        notes += [f"{name} is unused: {why}." for name, why in unused.items() if why and names.get(name)]
+        if self.is_https and self.entrance is None:
+            notes.append(
+                "Everybody who can sign in may enter. To let in some alone: ALLOWED_DOMAINS, ALLOWED_EMAILS or "
+                "ALLOWED_GROUPS."
+            )
+        return notes
 
     @property
     def is_local(self) -> bool:
@@ -316,6 +378,12 @@ class Settings(BaseSettings):
                     found.append(
                         f"{name.upper()} is missing: with COGNITO_CLIENT_IDS it says whose tokens are accepted."
                     )
+        region, underscore, _ = self.cognito_pool_id.partition("_")
+        if underscore and self.cognito_region and region not in self.cognito_region.split(","):
+            found.append(
+                f"COGNITO_POOL_ID={self.cognito_pool_id} is a pool of the Region {region}; "
+                f"COGNITO_REGION is {self.cognito_region}."
+            )
         for name in ("cognito_issuer", "cognito_jwks_url"):
             url = getattr(self, name)
             if url and not is_confidential(url):
@@ -352,8 +420,7 @@ def _named_providers(environ: Mapping[str, str | None]) -> dict[str, Any]:
 
 def _named_provider(name: str, environ: Mapping[str, str | None]) -> dict[str, str]:
     known = GOOGLE if name == "google" else {"label": name.capitalize()}
-    names = ("issuer", "client_id", "client_secret", "label", "groups_claim")
-    parts = {part: environ.get(f"{name}_{part}") for part in names}
+    parts = {part: environ.get(f"{name}_{part}") for part in ProviderSettings.model_fields if part != "name"}
     return {**known, **{part: value for part, value in parts.items() if value}, "name": name}
 
 

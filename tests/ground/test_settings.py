@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import auth.environment
+import auth.settings
+from auth.environment import Environment
 from auth.settings import GOOGLE_ISSUER, ProviderSettings, Settings, SettingsError
 from auth.urls import is_http_url, is_loopback
 from tests.support.settings import KEY, OLDER_KEY
@@ -33,6 +36,7 @@ POOL = {
     "COGNITO_CLIENT_IDS": "one-client",
 }
 LOCAL: dict[str, str] = {}
+THROUGH_ACME = {name: value for name, value in (DEPLOYED | ACME).items() if not name.startswith("GOOGLE")}
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +45,8 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in {*Settings.model_fields, *(name.lower() for name in (*DEPLOYED, *ACME, *POOL))}:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
+    own = auth.settings.is_own_address
+    monkeypatch.setattr(auth.settings, "is_own_address", lambda host: host == "box.lan" or own(host))
 
 
 @pytest.fixture
@@ -221,6 +227,29 @@ WRONG = {
         DEPLOYED,
         {"MCP_SERVER": "perhaps"},
         "MCP_SERVER=perhaps: Input should be a valid boolean",
+    ),
+    "domain-wildcard": (DEPLOYED, {"ALLOWED_DOMAINS": "*.corp.com"}, "ALLOWED_DOMAINS=*.corp.com: '*.corp.com' has a"),
+    "domain-url": (
+        DEPLOYED,
+        {"ALLOWED_DOMAINS": "https://corp.com"},
+        "ALLOWED_DOMAINS=https://corp.com: 'https://corp.",
+    ),
+    "domain-address": (
+        DEPLOYED,
+        {"ALLOWED_DOMAINS": "a@corp.com"},
+        "ALLOWED_DOMAINS=a@corp.com: 'a@corp.com' is no dom",
+    ),
+    "domain-dot": (DEPLOYED, {"ALLOWED_DOMAINS": ".corp.com"}, "ALLOWED_DOMAINS=.corp.com: '.corp.com' is no domain"),
+    "email-none": (DEPLOYED, {"ALLOWED_EMAILS": "nobody"}, "ALLOWED_EMAILS=nobody: 'nobody' is no e-mail address"),
+    "email-wildcard": (
+        DEPLOYED,
+        {"ALLOWED_EMAILS": "*@corp.com"},
+        "ALLOWED_EMAILS=*@corp.com: '*@corp.com' has a wildcard",
+    ),
+    "pool-elsewhere": (
+        DEPLOYED | POOL,
+        {"COGNITO_REGION": "us-east-1"},
+        "COGNITO_POOL_ID=eu-central-1_AbCdEf123 is a pool of the Region eu-central-1; COGNITO_REGION is us-east-1.",
     ),
     "metrics-no-switch": (DEPLOYED, {"METRICS": "2"}, "METRICS=2: Input should be a valid boolean"),
     "redis-no-address": (DEPLOYED, {"REDIS_URL": "redis.example.com:6379"}, "REDIS_URL is no address such as redis://"),
@@ -521,6 +550,98 @@ def test_settings_do_not_change_once_made(load) -> None:
         settings.public_url = "https://evil.example"
     with pytest.raises(ValidationError, match="frozen"):
         settings.providers[0].issuer = "https://evil.example"
+
+
+def test_env_is_looked_for_beside_the_app_too(load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for folder in (beside, elsewhere):
+        folder.mkdir()
+    monkeypatch.setattr(auth.environment, "TOP", beside)
+    monkeypatch.chdir(elsewhere)
+    (beside / ".env").write_text("APP_TITLE=Of the project\n")
+    assert (load().app_title, Environment.read().source_of("APP_TITLE")) == ("Of the project", str(beside / ".env"))
+    (elsewhere / ".env").write_text("CONTACT=ada@example.com\n")
+    assert load().app_title == "My Gradio app"  # the one where the app was started is the only one then
+    monkeypatch.setenv("APP_TITLE", "Of the process")
+    assert Environment.read().source_of("APP_TITLE") == "environment"
+    assert Environment.read().source_of("PORT") == "default"
+
+
+# -- names that are not quite ours ------------------------------------------------------------------------------------
+
+MISSPELLED = {
+    "ALLOWED_DOMAIN": "ALLOWED_DOMAINS",
+    "allowed_domain": "ALLOWED_DOMAINS",
+    "ALOWED_EMAILS": "ALLOWED_EMAILS",
+    "DOMAINS_ALLOWED": "ALLOWED_DOMAINS",
+    "GOOGLE_CLIENTID": "GOOGLE_CLIENT_ID",
+    "GOOGLE_CLIENT": "GOOGLE_CLIENT_ID",
+    "SESION_HOURS": "SESSION_HOURS",
+    "SESSION_IDLE_MINUTE": "SESSION_IDLE_MINUTES",
+    "SECRETKEY": "SECRET_KEY",
+    "PROVIDER": "PROVIDERS",
+    "PUBLIC_URI": "PUBLIC_URL",
+    "COGNITO_CLIENT_ID": "COGNITO_CLIENT_IDS",
+    "COGNITO_USER_POOL_ID": "COGNITO_POOL_ID",
+    "ACME_CLIENTID": "ACME_CLIENT_ID",
+    "ACME_SECRET_CLIENT": "ACME_CLIENT_SECRET",
+}
+SOMEBODY_ELSES = (
+    "PATH HOSTNAME HOME SHELL SECRET DB_HOST APP_PORT DATABASE_URL AWS_REGION OPENAI_API_KEY CLIENT_ID LOG_LEVEL TITLE "
+    "GOOGLE_APPLICATION_CREDENTIALS GRADIO_TEMP_DIR DJANGO_SECRET_KEY"
+).split()
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELLED.items())
+def test_a_misspelled_name_in_the_env_file_stops_the_start(load, tmp_path: Path, name: str, meant: str) -> None:
+    (tmp_path / ".env").write_text(f"{name}=hush\n")
+    with pytest.raises(SettingsError) as refused:
+        load(DEPLOYED, ACME)
+    assert refused.value.problems == [f"{name.upper()} in {tmp_path / '.env'} is no setting: {meant} is."]
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELLED.items())
+def test_a_misspelled_name_in_the_environment_is_said(load, name: str, meant: str) -> None:
+    settings = load(THROUGH_ACME, {"ALLOWED_GROUPS": "staff", name: "acme"})
+    assert settings.notes(Environment.read()) == [f"{name.upper()} in the environment is no setting: {meant} is."]
+
+
+@pytest.mark.parametrize("name", SOMEBODY_ELSES)
+def test_what_does_not_look_like_a_setting_is_somebody_elses(load, tmp_path: Path, name: str) -> None:
+    (tmp_path / ".env").write_text(f"{name}=x\n")
+    assert load(THROUGH_ACME, {"ALLOWED_GROUPS": "staff"}).notes(Environment.read()) == []
+
+
+NOTES = {
+    "everybody": (DEPLOYED, {}, "Everybody who can sign in may enter."),
+    "issuer-of-nobody": (
+        DEPLOYED,
+        {"INITECH_ISSUER": "https://id.example"},
+        "INITECH_ISSUER is unused: PROVIDERS does",
+    ),
+    "google-not-listed": (DEPLOYED | ACME, {}, "GOOGLE_CLIENT_ID is unused: PROVIDERS does not name google."),
+    "audience-of-nobody": (DEPLOYED, {"API_AUDIENCE": "x"}, "API_AUDIENCE is unused: no user pool is configured."),
+}
+
+
+@pytest.mark.parametrize(("base", "change", "line"), NOTES.values(), ids=NOTES)
+def test_what_may_not_be_what_was_meant_is_said(load, base, change, line) -> None:
+    notes = load(base, change).notes(Environment.read())
+    assert [note for note in notes if note.startswith(line)]
+
+
+@pytest.mark.parametrize("who", ["ALLOWED_EMAILS=ada@example.com", "ALLOWED_DOMAINS=a.example", "ALLOWED_GROUPS=staff"])
+def test_a_list_of_who_may_enter_is_no_note(load, who: str) -> None:
+    assert load(DEPLOYED, dict([who.split("=")])).notes(Environment.read()) == []
+    assert load().notes(Environment.read()) == []
+
+
+def test_a_host_that_is_none_of_this_machine_is_said_to_come_from_the_environment(load) -> None:
+    """conda sets HOST to the name of a compiler's platform."""
+    with pytest.raises(SettingsError) as refused:
+        load(HOST="x86_64-conda-linux-gnu")
+    (problem,) = refused.value.problems
+    assert problem.startswith("HOST=x86_64-conda-linux-gnu (from the environment) is no address of this machine.")
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
