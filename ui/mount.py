@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 from fastapi import APIRouter, FastAPI, Request
 from gradio.routes import App
-from gradio.utils import get_cache_folder, get_type_hints
 from starlette.middleware import Middleware
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount
@@ -19,7 +18,7 @@ from auth.errors import CallMalformed, NotFound
 from auth.identity import credential_in
 from auth.urls import Site
 from auth.web import REASONS, Answers
-from ui.isolation import Folder, Gifts, Owners, Ownership, nodes
+from ui.isolation import Limits, isolate, prove, rooms_of
 from ui.login import SESSION_ENDED, SignInCard, SignInPage, login_blocks
 from ui.look import STATIC, main_look, sign_in_look
 from ui.main import main_blocks
@@ -65,15 +64,11 @@ def mount_sign_in(app: FastAPI, auth: Auth) -> None:
     mounted.user_middleware.append(Middleware(SignInPage, card=card, site=auth.site))
 
 
-def mount_main(app: FastAPI, auth: Auth, stopping: Stopping) -> None:
-    """The main Blocks at `/gradio/`, for callers with an identity."""
+def mount_main(app: FastAPI, auth: Auth, stopping: Stopping, *, limits: Limits = Limits()) -> None:  # noqa: B008
+    """The main Blocks at `/gradio/`, for callers with an identity, each in a room of their own."""
     settings = auth.settings
-    blocks = main_blocks()
-    if blocks.title == gr.Blocks().title:
-        blocks.title = settings.app_title
-    for function in blocks.fns.values():
-        if function.batch and asks_for_request(function.fn):
-            function.max_batch_size = 1  # Gradio hands on the request of the first event for all that it puts together
+    prove()
+    rooms = rooms_of(settings.secret_key.get_secret_value())
 
     def current_user(request: Request) -> str | None:
         try:
@@ -81,33 +76,23 @@ def mount_main(app: FastAPI, auth: Auth, stopping: Stopping) -> None:
         except AuthError:
             return None
 
-    mounted = _mount(
-        app,
-        blocks,
-        "/gradio",
-        partial(auth.gate, closing_message=stopping.closing_message),
-        auth.answers,
-        auth_dependency=current_user,
-        mcp_server=settings.mcp_server,
-        **main_look(title=settings.app_title, prefix=auth.site.prefix),
-    )
-    mounted.user_middleware.append(_ownership(mounted, auth))  # the innermost: Gradio's own compress what it reads
+    with rooms.shared.entered():
+        blocks = main_blocks()
+        if blocks.title == gr.Blocks().title:
+            blocks.title = settings.app_title
+        mounted = _mount(
+            app,
+            blocks,
+            "/gradio",
+            partial(auth.gate, closing_message=stopping.closing_message),
+            auth.answers,
+            auth_dependency=current_user,
+            mcp_server=settings.mcp_server,
+            **main_look(title=settings.app_title, prefix=auth.site.prefix),
+        )
+    isolate(mounted, rooms, refuse=auth.answers.to, limits=limits)
     if settings.mcp_server:
         bind_mcp(mounted)
-
-
-def _ownership(mounted: App, auth: Auth) -> Middleware:
-    blocks = mounted.get_blocks()
-    shown = [text for text in nodes(blocks.config) if isinstance(text, str)]  # to everybody, on a fresh page
-    folder = Folder(mounted.uploaded_file_dir, assets=[*blocks.allowed_paths, str(get_cache_folder()), *shown])
-    shows = {
-        index: function.api_name or index
-        for index, function in blocks.fns.items()
-        if not any(isinstance(output, gr.JSON) for output in function.outputs)
-    }
-    owners = Owners()
-    gifts = Gifts(owners=owners, folder=folder, plain={*shows, *shows.values()})
-    return Middleware(Ownership, answers=auth.answers, owners=owners, folder=folder, gifts=gifts, routes=mounted.routes)
 
 
 def _mount(
@@ -140,11 +125,6 @@ def _mount(
     for fault in (KeyError, TypeError, ValueError):  # what Gradio's routes raise at a call that fits no function
         mounted.add_exception_handler(fault, unfit)
     return mounted
-
-
-def asks_for_request(function: Callable[..., object] | None) -> bool:
-    hints = get_type_hints(function).values()  # type: ignore[no-untyped-call]
-    return any(gr.Request in (hint, *get_args(hint)) for hint in hints)
 
 
 def front_routes(site: Site, *, logo: Path | None) -> APIRouter:

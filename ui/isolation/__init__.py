@@ -1,9 +1,12 @@
-"""Keeps what one signed-in person's calls make from every other person."""
+"""Keeps what one signed-in person's calls make from every other person: each identity has a room of its own."""
 
-from ui.isolation.documents import nodes
-from ui.isolation.files import Folder
-from ui.isolation.grants import Gifts
-from ui.isolation.middleware import Ownership
-from ui.isolation.owners import Owners
+from ui.isolation.assembly import isolate, rooms_of
+from ui.isolation.limits import Limits
+from ui.isolation.probe import prove
 
-__all__ = ["Folder", "Gifts", "Owners", "Ownership", "nodes"]
+__all__ = [
+    "Limits",
+    "isolate",
+    "prove",
+    "rooms_of",
+]

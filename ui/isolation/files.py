@@ -1,67 +1,75 @@
-"""Gradio's folder of uploaded and produced files: which of them a text names, however it is spelled."""
+"""Files are served by the host itself: the caller's own and the app's assets, never what lies at an address.
 
-# ruff: noqa: PTH100, PTH116 - Gradio takes `..` out of a path before it follows links; `pathlib` cannot
+What a browser makes of them is decided here, so that none of them runs in the app's origin.
+"""
 
+import mimetypes
 import os
-import re
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from pathlib import PurePath
-from urllib.parse import unquote
+import stat
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
-PATH_CHARACTERS = 4096
+from starlette.responses import FileResponse, Response
+from starlette.types import Scope
+
+from auth.errors import NotFound
+from auth.web import header
+from ui.isolation.gradio_hooks import is_listed, real_path
+from ui.isolation.rooms import Room
+
+HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; "
+    "style-src 'unsafe-inline'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, no-cache",
+}
 
 
-class Folder:
-    """A file in it is known by its place: the one true spelling of its path.
-
-    Args:
-        assets: texts; the places that they name are open to everybody, and so is everything below them.
+class Files:
+    """Args:
+    folders: asked for what the app's author opens to everybody, and for what nobody may read all the same.
+    is_asset: of a real path: it stands on a page that everybody sees.
+    shown: the types that a browser shows without running anything; all else is downloaded.
     """
 
-    def __init__(self, path: str, *, assets: Iterable[str]) -> None:
-        roots = {os.path.realpath(path), os.path.abspath(path)}
-        self._roots = tuple(f"{root}/".casefold() for root in roots)
-        places = {self.place(file) for text in assets for file in files_named_in(text)}
-        self._assets = places - roots
+    def __init__(
+        self,
+        *,
+        folders: Callable[[], tuple[list[Path], list[Path]]],
+        is_asset: Callable[[str], bool],
+        shown: Iterable[str],
+    ) -> None:
+        self._folders = folders
+        self._is_asset = is_asset
+        self._shown = frozenset(shown)
 
-    def is_open(self, place: str) -> bool:
-        return place in self._assets or not self._assets.isdisjoint(map(str, PurePath(place).parents))
-
-    def place(self, file: str) -> str | None:
-        """Where a path leads in the folder; None where it leads elsewhere, or nowhere."""
-        place = os.path.abspath(file)
+    def response(self, name: str, room: Room, scope: Scope) -> Response:
+        """Raises: NotFound: or there is no such file, which is not for them to know."""
         try:
-            if not self._is_below(place):
-                os.stat(place)
-            if len(place) <= PATH_CHARACTERS:
-                place = os.path.realpath(place)
+            place = real_path(name)
+            found = os.stat(place)
         except (OSError, ValueError):
-            return None
-        return place if self._is_below(place) else None
+            raise NotFound("no file") from None
+        opened, blocked = self._folders()
+        is_asset = is_listed(place, opened)
+        is_open = is_asset or room.may_read(place) or self._is_asset(place)
+        if not is_open or not stat.S_ISREG(found.st_mode) or is_listed(place.casefold(), _casefold(blocked)):
+            raise NotFound("another's file")
+        kind = mimetypes.guess_type(place)[0] or "application/octet-stream"
+        is_shown = is_asset or kind in self._shown
+        response = FileResponse(
+            place,
+            media_type=kind if is_shown else "application/octet-stream",
+            filename=os.path.basename(place),
+            content_disposition_type="inline" if is_shown else "attachment",
+            headers=HEADERS,
+            stat_result=found,
+        )
+        if header(scope, b"if-none-match") == response.headers["etag"]:
+            kept = {name: response.headers[name] for name in ("etag", "cache-control", "content-security-policy")}
+            return Response(status_code=304, headers=kept)
+        return response
 
-    def _is_below(self, place: str) -> bool:
-        """In any case: on a file system that tells none, what is spelled in another than the true one is nobody's."""
-        return f"{place}/".casefold().startswith(self._roots)
 
-
-def files_named_in(text: str) -> tuple[str, ...]:
-    """What is a file if a text is a path or an address."""
-    if "/" not in text and "%" not in text:
-        return ()
-    return text, *(unquote(re.split("[?#]", file, maxsplit=1)[0]) for file in addressed(text))
-
-
-def addressed(address: str) -> Iterator[str]:
-    """The file that an address of Gradio's ends in, as it stands there."""
-    for mark in ("file=", "/file/"):
-        _, found, file = address.partition(mark)
-        if found:
-            yield file
-
-
-def changed(file: str) -> float:
-    """When a file was made, written or handed out by Gradio last, in epoch seconds; 0 where there is none."""
-    with suppress(OSError, ValueError):
-        return os.stat(file).st_ctime
-    return 0.0
+def _casefold(paths: Iterable[Path]) -> list[str]:
+    return [str(path).casefold() for path in paths]

@@ -1,0 +1,614 @@
+"""All that is private to Gradio: what it writes, reads, names and runs, it does in the room of whom it does it for.
+
+`hooks` sets what the process needs, before Blocks are built; `isolate_events` adds what one mounted app needs.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+import gradio as gr
+import mcp.server.sse
+import orjson
+from anyio.to_thread import run_sync
+from gradio import caching, processing_utils, queueing, routes, utils
+from gradio.blocks import Block
+from gradio.context import LocalContext
+from gradio.data_classes import DataWithFiles, _StaticFiles
+from gradio.exceptions import InvalidPathError
+from gradio.route_utils import create_url_safe_hash
+from gradio.server_messages import EventMessage, ProcessCompletedMessage
+from gradio_client.utils import is_file_obj, is_http_url_like, traverse  # type: ignore[import-untyped]
+from pydantic import AfterValidator, BaseModel, create_model
+
+from auth.errors import BodyTooLarge, NotFound
+from ui.isolation.limits import Limits, SessionTable
+from ui.isolation.rooms import Rooms, is_in, room_here
+
+BODIES = (
+    "PredictBody",
+    "SimplePredictBody",
+    "CancelBody",
+    "ResetBody",
+    "ComponentServerJSONBody",
+    "ComponentServerBlobBody",
+)
+"""Gradio's models of a body that names a session, an event or a file."""
+FILES_AT_MOST = 2_000
+"""In one call's arguments."""
+DRAWINGS_AT_MOST = 20
+"""Of one person, which an ImageEditor was sent and no event has used."""
+LAYERS_AT_MOST = 100
+PATH_CHARACTERS = 4096
+SESSIONS_IN_ALL = 20_000
+TURN_SECONDS = 60.0
+RESTART_SECONDS = 1.0
+SWEEP_SECONDS = 3600.0
+
+log = logging.getLogger("auth")
+
+
+# -- whom the running code works for -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An event, or a call of a function that waits for no turn.
+
+    Attributes:
+        since: when it began, in epoch seconds.
+        sent: the arguments that its caller wrote; not those that are chosen from what a component offers.
+    """
+
+    since: float
+    sent: tuple[Any, ...] = ()
+
+
+_call: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+class RoomFolder(os.PathLike[str]):
+    """Stands where Gradio has its folder in a constant."""
+
+    def __init__(self, folder: Callable[[], str]) -> None:
+        self._folder = folder
+
+    def __fspath__(self) -> str:
+        return self._folder()
+
+    __str__ = __fspath__
+
+
+class SameRoomExecutor(ThreadPoolExecutor):
+    """Its threads work in the room that they are sent from."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(copy_context().run, fn, *args, **kwargs)
+
+
+class Event(queueing.Event):
+    """An event whose name says whose it is."""
+
+    def __init__(self, session_hash: str | None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(session_hash, *args, **kwargs)
+        self.room = room_here()
+        self._id = str(named(self._id))
+        self.session_hash = session_hash or self._id
+
+
+def named(name: str | None) -> str | None:
+    """What a session, an event or an upload that a request names is called in the room that it is made in."""
+    room = room_here()
+    return room.named(name) if room else name
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+class Hooks:
+    """What stands in the place of Gradio's own in this process.
+
+    Attributes:
+        root: the folder that all rooms lie in, and whatever else Gradio has ever kept.
+        assets: files in `root` that are in nobody's room and stand on a page that everybody sees.
+    """
+
+    def __init__(self) -> None:
+        self.root = os.path.realpath(utils.get_upload_folder())
+        self.assets: set[str] = set()
+        self._gettempdir = tempfile.gettempdir
+        self._check_allowed = processing_utils._check_allowed
+        self._fetch = processing_utils.async_ssrf_protected_get
+        self._move = processing_utils.move_files_to_cache
+        self._move_async = processing_utils.async_move_files_to_cache
+
+    def set(self) -> None:
+        get_temp_dir()  # of multiprocessing: one for the process, and sockets in it must not have long paths
+        replaced = {
+            "get_upload_folder": self.folder,
+            "DEFAULT_TEMP_DIR": RoomFolder(self.folder),
+            "ThreadPoolExecutor": SameRoomExecutor,
+        }
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] == "gradio":
+                for attribute in replaced.keys() & vars(module).keys():
+                    _replace(module, attribute, replaced[attribute])
+        _replace(tempfile, "gettempdir", self.temporary_folder)
+        _always(Block, "GRADIO_CACHE", lambda block: self.folder())
+        _always(routes.App, "uploaded_file_dir", lambda app: self.folder())
+        _always(gr.ImageEditor, "blob_storage", _drawings)
+        _leave_addresses()
+        _replace(processing_utils, "_check_allowed", self.check_allowed)
+        _replace(processing_utils, "check_all_files_in_cache", self.check_arguments)
+        _replace(processing_utils, "async_ssrf_protected_get", self.fetch)
+        _replace(processing_utils, "move_files_to_cache", self.move_files_to_cache)
+        _replace(processing_utils, "async_move_files_to_cache", self.async_move_files_to_cache)
+        for body in BODIES:
+            _replace(routes, body, self._of_the_room(getattr(routes, body)))
+        _replace(queueing, "Event", Event)
+        _replace(caching._CacheStore, "_session_key", _cache_key)
+        _replace(caching._CacheStore, "_session_prefix", _cache_prefix)
+        _replace(caching._CacheStore, "keys", _cache_keys)
+        _replace(mcp.server.sse, "uuid4", _new_uuid)
+
+    def folder(self) -> str:
+        """Where Gradio keeps files for whom the code runs for. Without an identity, nobody reads what lies there."""
+        room = room_here()
+        return _made(room.folder if room else os.path.join(self.root, "nobody"))
+
+    def temporary_folder(self) -> str:
+        """Python's, so that what a function leaves there is not to be had by others who know its name."""
+        room = room_here()
+        return _made(os.path.join(room.folder, "tmp")) if room and room.is_of_identity else self._gettempdir()
+
+    def is_open(self, path: str) -> bool:
+        """An argument may name this path in the room that the code is in: a file there, an asset, or nothing at all."""
+        try:
+            places = {real_path(path), os.path.realpath(path)}  # Gradio and the system read `..` after a link otherwise
+        except ValueError:
+            return False
+        if utils.is_static_file(path):
+            return True
+        room = room_here()
+        return all(
+            place in self.assets or (room is not None and room.may_read(place))
+            if is_in(place, self.root)
+            else not os.path.exists(place)
+            for place in places
+        )
+
+    def check_arguments(self, data: Any) -> Any:
+        """`data` as it is. Every object in it that has a `path`, with Gradio's mark or without, names an open file.
+
+        Raises:
+            NotFound, BodyTooLarge
+        """
+        paths: set[str] = set()
+        for node in nodes(data.data if isinstance(data, DataWithFiles) else data):
+            if isinstance(node, dict) and isinstance(path := node.get("path"), str) and not is_http_url_like(path):
+                paths.add(path)
+                if len(paths) > FILES_AT_MOST:
+                    raise BodyTooLarge(f"more than {FILES_AT_MOST} files in one call")
+        for path in paths:
+            if path and not self.is_open(path):
+                raise NotFound("another's file")
+        return data
+
+    def check_allowed(self, path: str | Path, check_in_upload_folder: bool) -> None:
+        """In place of Gradio's.
+
+        Args:
+            check_in_upload_folder: an argument names the file, and not what a function returned.
+
+        Raises:
+            InvalidPathError
+        """
+        place = real_path(str(path))
+        blocks = LocalContext.blocks.get(None)
+        room = room_here()
+        is_building = (blocks is None or not blocks.has_launched) and not (room and room.is_of_identity)
+        if is_in(place, self.root):
+            if not is_building and not self.is_open(str(path)):
+                raise InvalidPathError(f"Cannot move {path} to the gradio cache dir.")
+            return
+        self._check_allowed(path, check_in_upload_folder)
+        if is_building or is_listed(place, blocks.allowed_paths if blocks else ()):
+            return
+        call = _call.get()
+        if os.path.realpath(os.getcwd()) == os.sep and not is_in(place, os.path.realpath(self._gettempdir())):
+            raise InvalidPathError(f"Cannot move {path}: add its folder to allowed_paths.")
+        if call and os.stat(place).st_ctime < call.since and _is_sent(str(path), place, call.sent):
+            raise InvalidPathError(f"Cannot move {path}: a caller named it. Add its folder to allowed_paths.")
+
+    # What a component that is none of files shows may be what came in, so files in it count as if they came in.
+
+    def move_files_to_cache(
+        self, data: Any, block: Block, postprocess: bool = False, check_in_upload_folder: bool = False, *rest: Any
+    ) -> Any:
+        return self._move(data, block, postprocess, check_in_upload_folder or not _shows_files(block), *rest)
+
+    async def async_move_files_to_cache(
+        self, data: Any, block: Block, postprocess: bool = False, check_in_upload_folder: bool = False, *rest: Any
+    ) -> Any:
+        strict = check_in_upload_folder or not _shows_files(block)
+        return await self._move_async(data, block, postprocess, strict, *rest)
+
+    async def fetch(self, url: str) -> Any:
+        """In place of Gradio's one function that asks other hosts on behalf of components."""
+        room, call = room_here(), _call.get()
+        if room and room.is_of_identity and (call is None or _is_sent(url, None, call.sent)):
+            raise gr.Error("Addresses are not fetched here. Please upload the file.", print_exception=False)
+        return await self._fetch(url)
+
+    def _of_the_room(self, model: type[BaseModel]) -> type[BaseModel]:
+        """The same model, whose sessions and events are called as in the caller's room, and whose files are open."""
+        checks: dict[str, Callable[[Any], Any]] = {
+            "session_hash": named,
+            "event_id": named,
+            "data": self.check_arguments,
+            "event_data": self.check_arguments,
+        }
+        fields: dict[str, Any] = {
+            name: (Annotated[kind, AfterValidator(checks[name])], model.model_fields[name])
+            for name, kind in get_type_hints(model).items()
+            if name in checks
+        }
+        return create_model(model.__name__, __base__=model, __module__=model.__module__, **fields)
+
+
+@cache
+def hooks() -> Hooks:
+    """Those of this process, set when they are asked for first."""
+    made = Hooks()
+    made.set()
+    return made
+
+
+def real_path(path: str) -> str:
+    """As Gradio reads it: `..` is taken out before links are followed.
+
+    Raises:
+        ValueError: no file system has such a path.
+    """
+    place = os.path.abspath(path)
+    if len(place) > PATH_CHARACTERS:
+        raise ValueError("too long for a path")
+    return os.path.realpath(place)
+
+
+def is_listed(place: str, folders: Any) -> bool:
+    """A real path is one of these files, or in one of these folders."""
+    return any(is_in(place, real_path(str(folder))) for folder in folders)
+
+
+def nodes(document: object) -> Iterator[str | dict[str, Any]]:
+    """Every text and every object in a JSON document: itself, values of members, items."""
+    rest = [document]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            yield node
+            rest += node.values()
+        elif isinstance(node, (list, tuple)):
+            rest += node
+
+
+def _is_sent(name: str, place: str | None, sent: tuple[Any, ...]) -> bool:
+    """A caller wrote this path or address, by itself or in a text of JSON."""
+    quoted = json.dumps(name)
+    for text in nodes(sent):
+        if isinstance(text, str):
+            if text == name or quoted in text:
+                return True
+            is_path = len(text) < PATH_CHARACTERS and "\0" not in text
+            if place and is_path and os.path.basename(place) in text and real_path(text) == place:
+                return True
+    return False
+
+
+def _shows_files(block: Block) -> bool:
+    model = getattr(block, "data_model", None)
+    return model is not None and _has_file_data(model)
+
+
+@cache
+def _has_file_data(model: type[BaseModel]) -> bool:
+    return "gradio.FileData" in json.dumps(model.model_json_schema(), default=str)
+
+
+def _leave_addresses() -> None:
+    """What lies elsewhere is not fetched for a component that shows it without its content."""
+    move, move_async = Block.move_resource_to_block_cache, Block.async_move_resource_to_block_cache
+
+    def moved(block: Block, path: Any) -> Any:
+        return move(block, path) if _fetches(block, path) else path
+
+    async def moved_async(block: Block, path: Any) -> Any:
+        return await move_async(block, path) if _fetches(block, path) else path
+
+    _replace(Block, "move_resource_to_block_cache", moved)
+    _replace(Block, "async_move_resource_to_block_cache", moved_async)
+
+
+def _fetches(block: Block, path: Any) -> bool:
+    return not is_http_url_like(path) or (_shows_files(block) and not isinstance(block, gr.Chatbot))
+
+
+def _replace(owner: Any, name: str, value: object) -> None:
+    """Raises: AttributeError: Gradio has nothing of that name."""
+    getattr(owner, name)
+    setattr(owner, name, value)
+
+
+def _always(kind: type, name: str, value: Callable[[Any], Any]) -> None:
+    """An attribute that no instance can have another value of."""
+    setattr(kind, name, property(value, lambda instance, ignored: None))
+
+
+def _made(folder: str) -> str:
+    if not os.path.isdir(folder):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    return folder
+
+
+def _new_uuid() -> UUID:
+    room = room_here()
+    return room.new_uuid() if room and room.is_of_identity else uuid4()
+
+
+def _drawings(editor: gr.ImageEditor) -> Any:
+    """Those of the room that the code is in, for one component."""
+    room = room_here()
+    rooms = editor.__dict__.setdefault("_drawings", defaultdict(partial(utils.LRUCache, DRAWINGS_AT_MOST)))
+    return rooms[room.name if room else ""]
+
+
+# -- what gr.cache and gr.Cache keep ---------------------------------------------------------------------------------
+
+
+def _cache_prefix(store: caching._CacheStore, session_hash: str | None = None) -> str:
+    """Code of nobody's finds nothing again, not even what it kept itself."""
+    room = room_here()
+    session = f"{session_hash or caching._get_session_hash()}:" if store._per_session else ""
+    return f"{room.name if room else uuid4()}:{session}"
+
+
+def _cache_key(store: caching._CacheStore, key_hash: str) -> str:
+    return f"{_cache_prefix(store)}{key_hash}"
+
+
+def _cache_keys(store: caching._CacheStore) -> list[Any]:
+    prefix = _cache_prefix(store)
+    with store._lock:
+        return [entry.get("_key") for key, entry in store._exact.items() if key.startswith(prefix)]
+
+
+# -- one mounted app -------------------------------------------------------------------------------------------------
+
+
+class RoomQueue(queueing.Queue):
+    """Gradio's queue, in which nobody takes another's turn, and which goes on after a fault."""
+
+    limits: Limits
+    is_still_valid: Callable[[Any], bool]
+    sweeping: asyncio.Task[None]
+
+    async def push(self, body: Any, request: Any, username: str | None) -> Any:
+        room = room_here()
+        self.limits.check_events(sum(event.room == room for event in self._events()))
+        joined, event_id, state = await super().push(body, request, username)
+        if (event := self.event_ids_to_events.get(str(event_id))) and event not in self._events():
+            del self.event_ids_to_events[event._id]  # gr.cache had its outputs, and Gradio would keep it for ever
+        return joined, event_id, state
+
+    def is_idle(self, session: str) -> bool:
+        return all(event.session_hash != session for event in self._events())
+
+    def _events(self) -> Iterator[Any]:
+        """Those that wait, and those that run."""
+        for queue in self.event_queue_per_concurrency_id.values():
+            yield from queue.queue
+        for job in self.active_jobs:
+            yield from job or ()
+
+    def get_events(self) -> tuple[list[Any], bool, str] | None:
+        """What runs next. Of those who wait, who has the fewest events comes first, but nobody waits longer than
+        `TURN_SECONDS` for that. A batch is of one room, and of one session where the function has a state.
+        """
+        waiting: list[Any] = [
+            event
+            for queue in self.event_queue_per_concurrency_id.values()
+            if queue.concurrency_limit is None or queue.current_concurrency < queue.concurrency_limit
+            for event in queue.queue
+        ]
+        jobs: list[Any] = [job for job in self.active_jobs if job]
+        running = Counter(job[0].room for job in jobs)
+        counts = running + Counter(event.room for event in waiting)
+        overdue = time.monotonic() - TURN_SECONDS
+        first = min(
+            (event for event in waiting if running[event.room] < self.limits.running),
+            key=lambda event: (event.enqueue_time > overdue and counts[event.room], event.enqueue_time),
+            default=None,
+        )
+        if first is None:
+            return None
+        queue: list[Any] = self.event_queue_per_concurrency_id[first.concurrency_id].queue
+        fn = first.fn
+        has_state = any(block.stateful for block in (*fn.inputs, *fn.outputs))
+        together = [
+            event
+            for event in queue
+            if event.fn == fn
+            and event.room == first.room
+            and (not has_state or event.session_hash == first.session_hash)
+        ]
+        together.remove(first)
+        events = [first, *together[: fn.max_batch_size - 1 if fn.batch else 0]]
+        for event in events:
+            queue.remove(event)
+        return events, fn.batch, first.concurrency_id
+
+    async def process_events(self, events: list[Any], *args: Any) -> None:
+        """In their room, and only what is still somebody's to run: its turn may come after a sign-out."""
+        for event in events:
+            if not self.is_still_valid(event.request):
+                output = {"error": "Your session ended before this event's turn came. Please sign in again."}
+                self.send_message(event, ProcessCompletedMessage(output=output, success=False))
+                event.alive = False
+        _call.set(Call(time.time()))
+        with events[0].room.entered():
+            await super().process_events(events, *args)
+
+    def send_message(self, event: Any, event_message: EventMessage) -> None:
+        """A session that is gone is no fault: left alone, it would end the whole queue."""
+        if event.session_hash in self.pending_messages_per_session:
+            super().send_message(event, event_message)
+
+    async def start_processing(self) -> None:
+        try:
+            await super().start_processing()
+        except Exception:
+            log.exception("the queue stopped")
+        await asyncio.sleep(RESTART_SECONDS)
+        log.error("the queue is started again")
+        self.stopped = False
+        self.start()  # type: ignore[no-untyped-call]
+
+    def compute_analytics_summary(self, records: Any) -> dict[str, Any]:
+        """Nothing: monitoring is off, and this takes longer with every event."""
+        return {}
+
+
+def isolate_events(app: routes.App, rooms: Rooms, *, limits: Limits, is_still_valid: Callable[[Any], bool]) -> None:
+    """Have mounted Blocks run each event in its caller's room.
+
+    Args:
+        is_still_valid: of the request that an event came with: its caller's identity has not ended since.
+    """
+    blocks = app.get_blocks()
+    queue: Any = blocks._queue
+    queue.__class__ = RoomQueue
+    queue.limits = limits
+    queue.is_still_valid = is_still_valid
+    queue.ANALYTICS_MAX_EVENTS = 1
+    queue.pending_messages_per_session = SessionTable(
+        most=limits.sessions,
+        in_all=SESSIONS_IN_ALL,
+        is_idle=queue.is_idle,
+        forget=lambda session: queue.pending_event_ids_session.pop(session, None),
+    )
+    states = app.state_holder
+    states.session_data = SessionTable(
+        most=limits.sessions,
+        in_all=SESSIONS_IN_ALL,
+        is_idle=queue.is_idle,
+        forget=lambda session: states.time_last_used.pop(session, None),
+    )
+    app.startup_events_triggered = True  # or the first caller would start the queue a second time
+    hooks().assets |= {
+        place
+        for node in nodes(blocks.config)
+        if isinstance(node, dict)
+        and isinstance(path := node.get("path"), str)
+        and is_in(place := real_path(path), hooks().root)
+        and not is_in(place, rooms.folder)
+    }
+    run, start = blocks.process_api, blocks.run_extra_startup_events
+
+    async def process_api(block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        fn = blocks.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        free = [
+            value for block, value in zip(fn.inputs, inputs, strict=False) if fn.batch or not _offers_choices(block)
+        ]
+        data = getattr(kwargs.get("event_data"), "_data", None)
+        outer = _call.get()
+        token = _call.set(Call(outer.since if outer else time.time(), (*free, data)))
+        try:
+            return await run(block_fn, inputs, *args, **kwargs)
+        finally:
+            _call.reset(token)
+
+    async def run_extra_startup_events() -> None:
+        with rooms.shared.entered():
+            await start()  # type: ignore[no-untyped-call]
+        queue.sweeping = asyncio.create_task(_sweep_hourly(rooms))
+
+    _replace(blocks, "process_api", process_api)
+    _replace(blocks, "run_extra_startup_events", run_extra_startup_events)
+
+
+async def _sweep_hourly(rooms: Rooms) -> None:
+    while True:
+        await run_sync(rooms.sweep, time.time())
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+def _offers_choices(block: Block) -> bool:
+    if getattr(block, "choices", None) is not None:
+        return not getattr(block, "allow_custom_value", False)
+    return isinstance(block, gr.FileExplorer)
+
+
+def is_in_space() -> bool:
+    return utils.get_space() is not None
+
+
+def has_deep_links(app: routes.App) -> bool:
+    return any(isinstance(block, gr.DeepLinkButton) for block in app.get_blocks().blocks.values())
+
+
+def make_deep_link(app: routes.App, rooms: Rooms, session: str) -> str:
+    """The name of a link that shows a session's components; "" where there is no such session.
+
+    The maker's files in it are copied to where everybody who is in may read them.
+    """
+    states, room, copies = app.state_holder, room_here(), os.path.join(rooms.shared.folder, "links", uuid4().hex)
+    if session not in states or room is None:
+        return ""
+
+    def published(file: dict[str, Any]) -> dict[str, Any]:
+        place = real_path(file["path"])
+        if not is_in(place, room.folder) or not os.path.isfile(place):
+            return file
+        copy = os.path.join(copies, os.path.relpath(place, room.folder))
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        if not os.path.exists(copy):
+            os.link(place, copy)
+        url = str(file.get("url") or "").replace(quote(file["path"]), quote(copy))
+        return {**file, "path": copy, "url": url}
+
+    components = [traverse(utils.safe_deepcopy(one), published, is_file_obj) for one in states[session].components]
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME
+    state = orjson.dumps(components, option=options, default=str)
+    link = str(create_url_safe_hash(state))
+    Path(_made(os.path.join(rooms.links.folder, "deep_links", link)), "state.json").write_bytes(state)
+    return link
+
+
+def served_folders(app: routes.App) -> tuple[list[Path], list[Path]]:
+    """What the app's author opens to everybody who is in, and what nobody may read all the same."""
+    blocks = app.get_blocks()
+    opened = [*blocks.allowed_paths, *_StaticFiles.all_paths, utils.get_cache_folder()]
+    return [Path(path) for path in opened], [Path(path) for path in blocks.blocked_paths]
+
+
+def forget_upload(upload_id: str) -> None:
+    """Gradio would keep a name for each upload whose progress was ever asked for."""
+    routes.file_upload_statuses._signals.pop(upload_id, None)
