@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import httpx2
-from authlib.integrations.starlette_client import OAuth
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
@@ -57,35 +56,50 @@ class Auth:
 
         configured = list(settings.providers)
         if not configured:
-            local = LocalProvider(settings, self.pages, now=now)
+            local = LocalProvider(
+                base=site.base_url, pages=self.pages, allowed_domains=settings.allowed_domains, now=now
+            )
             configured = [local.provider]
             self.local.routes += local.routes
-        if settings.is_local and not settings.has_cognito:
-            pool = LocalCognito(settings, now=now)
-            self.local.routes += pool.routes
-            settings = self.settings = settings.model_copy(update=pool.settings)
+        pool = settings.user_pool
+        if pool is None and settings.is_local:
+            issuer = LocalCognito(
+                base_url=site.base_url, scopes=settings.api_scopes, audiences=settings.api_audience, now=now
+            )
+            pool = issuer.user_pool
+            self.local.routes += issuer.routes
 
         self.shared = _shared_revocations(settings, now)
         self.revocations = self.shared or MemoryRevocations(now=now)
-        self._configs = {provider.name: provider for provider in configured}
         self._entrance = settings.entrance
-        self.sessions = Sessions(settings, self._configs, self.revocations, named_groups=named_groups, now=now)
-        oauth = OAuth()
+        self.sessions = Sessions(
+            {provider.name: provider for provider in configured},
+            self.revocations,
+            entrance=[
+                sorted(settings.allowed_emails),
+                sorted(settings.allowed_domains),
+                sorted(settings.allowed_groups),
+            ],
+            named_groups=named_groups,
+            lifetime=settings.session_hours * 3600,
+            idle=settings.session_idle_minutes * 60,
+            pictures=settings.profile_pictures,
+            now=now,
+        )
         self.providers = {
             config.name: Provider(
                 config,
-                redirect_uri=f"{settings.base_url}/auth" + ("" if config.name == "google" else f"/{config.name}"),
+                redirect_uri=site.base_url + config.callback_path,
                 http=self._http,
-                oauth=oauth,
                 tls=tls,
                 wants_groups=lambda: bool(self.sessions.named_groups),
                 now=now,
             )
             for config in configured
         }
-        self.verifier: CognitoVerifier | None = cognito_verifier(
-            settings, fetch=lambda url: fetch_json(self._http, url), now=now
-        )
+        self.verifier: CognitoVerifier | None = None
+        if pool:
+            self.verifier = cognito_verifier(pool, fetch=lambda url: fetch_json(self._http, url), now=now)
         self.answers = Answers(
             site,
             self.pages,
@@ -99,7 +113,13 @@ class Auth:
             base_url=self.site.base_url,
             sessions=self.sessions,
             verifier=self.verifier,
-            session_cookie=partial(SessionCookie, settings=self.settings),
+            session_cookie=partial(
+                SessionCookie,
+                site=self.site,
+                keys=self.settings.signing_keys,
+                lifetime=self.settings.session_hours * 3600,
+                same_site=self.settings.cookie_samesite,
+            ),
         )
         framed = self.settings.cookie_samesite == "none"
         app.add_middleware(PublicAddress, site=self.site, answers=self.answers, framed=framed)
@@ -117,7 +137,7 @@ class Auth:
         Raises:
             NotAllowed: they may not enter.
         """
-        return admit(self._entrance, self._configs[provider], claims, named_groups=self.sessions.named_groups)
+        return admit(self._entrance, self.providers[provider].config, claims, named_groups=self.sessions.named_groups)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -115,6 +116,16 @@ class ProviderSettings(BaseModel):
     label: str = Field(min_length=1, max_length=40)
     groups_claim: str = Field(default="groups", min_length=1)
 
+    @property
+    def is_google(self) -> bool:
+        """Google, or what stands for it in a test."""
+        return self.name == "google" or self.issuer == GOOGLE_ISSUER
+
+    @property
+    def callback_path(self) -> str:
+        """Where the provider sends people back to, below `PUBLIC_URL`."""
+        return "/auth" if self.name == "google" else f"/auth/{self.name}"
+
     @model_validator(mode="wrap")
     @classmethod
     def _by_the_names_of_the_environment(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
@@ -123,6 +134,27 @@ class ProviderSettings(BaseModel):
         except ValidationError as error:
             owner = str(data.get("name", "")).upper()
             raise ValueError("\n".join(_describe(fault, f"{owner}_") for fault in error.errors())) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserPool:
+    """An AWS Cognito user pool, as far as its access tokens are accepted.
+
+    Attributes:
+        key_urls: each issuer accepted, and where its keys are.
+        client_ids: the app clients whose tokens are accepted.
+        audiences: the `aud` accepted in resource-bound tokens; empty accepts any, since `client_id` is checked.
+    """
+
+    key_urls: Mapping[str, str]
+    client_ids: tuple[str, ...]
+    audiences: tuple[str, ...]
+
+
+def pool_issuers(region: str, pool_id: str) -> tuple[str, str]:
+    """The two issuers that a pool is documented to have; it uses one (API reference, IssuerConfigurationType)."""
+    place = f"{region}.amazonaws.com/{pool_id}"
+    return f"https://cognito-idp.{place}", f"https://issuer-cognito-idp.{place}"
 
 
 class Settings(BaseSettings):
@@ -235,7 +267,7 @@ class Settings(BaseSettings):
                 notes.append(f"{name} is unused: PROVIDERS does not name {owner}.")
         unused = {
             "GOOGLE_CLIENT_ID": "PROVIDERS does not name google" if "google" not in providers else "",
-            "API_AUDIENCE": "" if self.has_cognito or self.is_local else "no user pool is configured",
+            "API_AUDIENCE": "" if self.cognito_client_ids or self.is_local else "no user pool is configured",
             "COGNITO_REGION": "COGNITO_ISSUER takes its place" if self.cognito_issuer else "",
         }
         notes += [f"{name} is unused: {why}." for name, why in unused.items() if why and names.get(name)]
@@ -391,8 +423,17 @@ class Settings(BaseSettings):
         return found
 
     @property
-    def has_cognito(self) -> bool:
-        return bool(self.cognito_client_ids)
+    def user_pool(self) -> UserPool | None:
+        """Whose access tokens are accepted, None where no app client is named."""
+        if not self.cognito_client_ids:
+            return None
+        pool = pool_issuers(self.cognito_region, self.cognito_pool_id)
+        issuers = (self.cognito_issuer,) if self.cognito_issuer else pool
+        return UserPool(
+            key_urls={issuer: self.cognito_jwks_url or f"{issuer}/.well-known/jwks.json" for issuer in issuers},
+            client_ids=self.cognito_client_ids,
+            audiences=self.api_audience,
+        )
 
     @classmethod
     def settings_customise_sources(

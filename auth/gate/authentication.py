@@ -64,7 +64,8 @@ class Authentication:
             if self._verifier is None:
                 raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
             identity = await self._verifier.verify(token, first=partial(_log_first, scope))
-            return Credential(token=token, outcome=identity, is_still_valid=partial(self._verifier.stands, token))
+            is_still_valid = partial(self._verifier.is_still_valid, token)
+            return Credential(token=token, outcome=identity, is_still_valid=is_still_valid)
         except BearerError as error:
             # Looked for only now: no token that is good has a space in it.
             malformed = not token or not set(token).isdisjoint(b" ,\t")
@@ -85,7 +86,7 @@ class Authentication:
         except AuthError as error:
             return Credential(outcome=error)
         held = {"person": dict(session["person"])}  # a copy: the app behind the gate may write to its session
-        return Credential(outcome=identity, is_still_valid=partial(self._sessions.stands, held))
+        return Credential(outcome=identity, is_still_valid=partial(self._sessions.is_still_valid, held))
 
 
 def _log_first(scope: Scope, identity: Identity) -> None:

@@ -1,11 +1,12 @@
 """One JSON Web Key, and the base64url that JOSE is written in."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 _OCTETS = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
@@ -35,7 +36,7 @@ SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 """What stands before a SHA-256 digest in a signature (RFC 8017 section 9.2, note 1)."""
 
 
-class RS256Key(NamedTuple):
+class RS256Key(Struct, frozen=True, kw_only=True, gc=False):
     """A key for RS256 signatures (RFC 7518 section 3.3), and how many octets each of them has."""
 
     public: RSAPublicKey
@@ -78,4 +79,4 @@ def rs256_key(jwk: Mapping[str, Any]) -> tuple[str, RS256Key] | None:
     except ValueError:
         return None
     sane = key.key_size >= 2048 and 65537 <= e < 2**32  # SP 800-56B section 6.2 has 65537 as the least
-    return (described.kid, RS256Key(key, -(-key.key_size // 8))) if sane else None
+    return (described.kid, RS256Key(public=key, length=-(-key.key_size // 8))) if sane else None

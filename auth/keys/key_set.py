@@ -10,16 +10,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from auth.errors import KeysUnavailable, UnknownKey
 from auth.events import log_change
+from auth.pauses import Pauses, Sleep, repeat
 from auth.web import FetchFailed
 
 # Seconds. A withdrawn key is refused after REFRESH at the latest; a new one is seen at its first use, by `find`.
 REFRESH = 300.0
 USABLE = 24 * 3600.0
 ASKING_PAUSE = 10.0
-LONGEST_PAUSE = 30.0
+FAILURE_PAUSES = (1.0, 30.0)
+"""First and longest pause after a fetch that failed."""
 
 K = TypeVar("K")
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NO_KEYS: Mapping[str, Any] = MappingProxyType({})
 
 
 class JWKS(BaseModel):
@@ -56,16 +58,17 @@ class JwksCache(Generic[K]):
         self._fetch = fetch
         self._parse = parse
         self._now = now
-        self._keys: Mapping[str, K] = _NOTHING
+        self._keys: Mapping[str, K] = _NO_KEYS
         self._usable_until = self._due = self._may_ask = now()
-        self._failures = 0
+        self._pauses = Pauses(*FAILURE_PAUSES)
         self._fault: str | None = "has not been asked yet"
+        self._logged_fault: str | None = None
         self._flight: asyncio.Task[None] | None = None
 
     @property
     def keys(self) -> Mapping[str, K]:
         """The keys held, by `kid`: none once nothing was heard of them for a day."""
-        return self._keys if self._now() < self._usable_until else _NOTHING
+        return self._keys if self._now() < self._usable_until else _NO_KEYS
 
     def get(self, kid: str) -> K | None:
         """The key of that `kid` if it is held. Touches no network."""
@@ -118,25 +121,25 @@ class JwksCache(Generic[K]):
         """
         if not self._is_fetching:
             now = self._now()
-            if now < self._may_ask or (self._failures and now < self._due):
+            if now < self._may_ask or (self._fault and now < self._due):
                 return False
             self._may_ask = now + ASKING_PAUSE
         await self._refreshed()
         return True
 
-    async def run(self) -> None:
+    async def run(self, *, sleep: Sleep = asyncio.sleep) -> None:
         """Load the keys, then keep them fresh until cancelled."""
-        said: str | None = None
-        while True:
-            await self.refresh_when_due()
-            said = log_change(self.url, said, self._fault)
-            # A fetch that a request caused may have failed and be due again sooner: hence no longer sleep than this.
-            await asyncio.sleep(min(max(self._due - self._now(), 0), LONGEST_PAUSE))
+        await repeat(self.refresh_when_due, pauses=Pauses(*FAILURE_PAUSES), sleep=sleep)
 
-    async def refresh_when_due(self) -> None:
-        """One step of `run`: fetch if the keys age, or if the pause after a failure is over."""
+    async def refresh_when_due(self) -> float:
+        """Fetch if the keys are old, or if the pause after a failure is over.
+
+        Returns:
+            The seconds until this is to be called again: few, for a fetch that a request caused may fail meanwhile.
+        """
         if self._now() >= self._due:
             await self._refreshed()
+        return min(max(self._due - self._now(), 0), FAILURE_PAUSES[1])
 
     @property
     def _is_fetching(self) -> bool:
@@ -151,16 +154,16 @@ class JwksCache(Generic[K]):
         before = self._keys
         try:
             self._keys = await self._fetched()
-        except Exception as error:  # whatever it is, those who wait and the loop go on
-            self._failures += 1
-            self._due = self._now() + min(2.0 ** (self._failures - 1), LONGEST_PAUSE)
+        except (Exception, asyncio.CancelledError) as error:  # whatever it is, those who wait have to go on
+            self._due = self._now() + self._pauses.next()
             self._fault = str(error) if isinstance(error, FetchFailed) else f"cannot be used: {error!r}"
             self._keys = self.keys
         else:
-            self._failures = 0
+            self._pauses.reset()
             self._due = self._now() + REFRESH
             self._usable_until = self._now() + USABLE
             self._fault = None
+        self._logged_fault = log_change(self.url, self._logged_fault, self._fault)
         if any(self._keys.get(kid) != key for kid, key in before.items()):
             self.revision += 1
 

@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from auth.local.token_endpoint import CLIENT_AUTH_METHODS, Client, LocalServer, key_set, new_key
-from auth.settings import Settings
+from auth.settings import UserPool
 
 CLIENT_ID = "local-program"
 CLIENT_SECRET = "local-secret"  # noqa: S105 - known to everybody: whoever reaches this issuer may have any token
@@ -50,25 +50,29 @@ class LocalCognito(LocalServer):
     """The issuer, its endpoints as `routes` for mounting at `/local`.
 
     Args:
+        scopes: those that a program gets unless it asks for fewer; empty for one made up here.
+        audiences: as `UserPool` has them.
         now: wall-clock time in epoch seconds.
 
     Attributes:
-        settings: what makes an app accept these tokens, by the names of `Settings`.
+        user_pool: what makes an app accept these tokens.
     """
 
-    def __init__(self, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        scopes: tuple[str, ...],
+        audiences: tuple[str, ...],
+        now: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(Client(client_id=CLIENT_ID, client_secret=CLIENT_SECRET))
         self.now = now
-        self.scopes_supported = settings.api_scopes or (DEFAULT_SCOPE,)
-        self.issuer = f"{settings.base_url}/local/local_pool"
+        self.scopes_supported = scopes or (DEFAULT_SCOPE,)
+        self.issuer = f"{base_url}/local/local_pool"
         self.jwks_url = f"{self.issuer}/.well-known/jwks.json"
-        self.token_endpoint = f"{settings.base_url}/local/oauth2/token"
-        self.client_ids = (CLIENT_ID,)
-        self.settings: dict[str, Any] = {
-            "cognito_issuer": self.issuer,
-            "cognito_jwks_url": self.jwks_url,
-            "cognito_client_ids": self.client_ids,
-        }
+        self.token_endpoint = f"{base_url}/local/oauth2/token"
+        self.user_pool = UserPool(key_urls={self.issuer: self.jwks_url}, client_ids=(CLIENT_ID,), audiences=audiences)
         self.register_grant(Program)
         self.register_grant(Person)
         self.register_token_generator(Program.GRANT_TYPE, self.program_tokens)

@@ -6,7 +6,7 @@
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -37,7 +37,7 @@ from auth.local.token_endpoint import (
     new_key,
     params_of,
 )
-from auth.settings import ProviderSettings, Settings
+from auth.settings import ProviderSettings
 from auth.web import Pages, is_same_origin
 
 CODE_SECONDS = 60
@@ -57,9 +57,9 @@ def person(email: str, name: str = "", *, verified: bool = True, case: str = "")
     return UserInfo(sub=subject, email=email, email_verified=verified, case=case, **named)
 
 
-def ready_made(settings: Settings) -> list[UserInfo]:
+def ready_made(allowed_domains: Sequence[str]) -> list[UserInfo]:
     """Somebody for each case that an app meets."""
-    allowed = settings.allowed_domains or ("example.com",)
+    allowed = allowed_domains or ("example.com",)
     inside, outside = allowed[0], next(it for it in ("example.org", "example.net", "a.example") if it not in allowed)
     return [
         person(f"ada@{inside}", "Ada Lovelace", case="An ordinary account"),
@@ -200,14 +200,18 @@ class LocalProvider(LocalServer):
     """The provider, its endpoints as `routes` for mounting at `/local`.
 
     Args:
+        base: the app's address.
+        allowed_domains: of the people to choose from some are in the first of these, one is in none.
         now: wall-clock time in epoch seconds.
 
     Attributes:
         provider: what a relying party is configured with.
     """
 
-    def __init__(self, settings: Settings, pages: Pages, *, now: Callable[[], float] = time.time) -> None:
-        base, secret = settings.base_url, secrets.token_urlsafe(32)
+    def __init__(
+        self, *, base: str, pages: Pages, allowed_domains: Sequence[str], now: Callable[[], float] = time.time
+    ) -> None:
+        secret = secrets.token_urlsafe(32)
         self.base, self.issuer, self.pages, self.now = base, f"{base}/local", pages, now
         self.provider = ProviderSettings(
             name="local",
@@ -225,7 +229,7 @@ class LocalProvider(LocalServer):
         )
         super().__init__(client)
         self.keys = SigningKeys(now)
-        self.people = {somebody["email"]: somebody for somebody in ready_made(settings)}
+        self.people = {somebody["email"]: somebody for somebody in ready_made(allowed_domains)}
         self.codes: dict[str, Granted] = {}
         self.tokens: dict[str, Granted] = {}
         self.register_grant(CodeGrant, [S256(), IdToken(self)])

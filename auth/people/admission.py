@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from auth.access import EMAIL, Access
 from auth.errors import EmailUnverified, GroupsUnlisted, NotAllowed
 from auth.identity import Identity, lower_ascii
-from auth.settings import GOOGLE_ISSUER, ProviderSettings
+from auth.settings import ProviderSettings
 
 GOOGLE_CONSUMER_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
 
@@ -86,7 +86,5 @@ def _domain(provider: ProviderSettings, claims: Mapping[str, Any], email: str) -
     (developers.google.com/identity/openid-connect, "An ID token's payload").
     """
     domain = email.partition("@")[2]
-    is_google = provider.name == "google" or claims.get("iss") == GOOGLE_ISSUER
-    if is_google and domain not in GOOGLE_CONSUMER_DOMAINS and lower_ascii(str(claims.get("hd", ""))) != domain:
-        return None
-    return domain
+    needs_hd = provider.is_google and domain not in GOOGLE_CONSUMER_DOMAINS
+    return None if needs_hd and lower_ascii(str(claims.get("hd", ""))) != domain else domain

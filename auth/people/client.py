@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import httpx2
-from authlib.integrations.starlette_client import OAuth, StarletteOAuth2App
+from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from auth.people.discovery import Metadata, metadata_url
+from auth.people.discovery import Metadata
 from auth.settings import ProviderSettings
 from auth.web import DIRECT
 
@@ -17,37 +17,26 @@ SCOPE = "openid email profile"
 ANSWER_BYTES = 4 * 1024 * 1024
 
 
-def oauth_client(oauth: OAuth, config: ProviderSettings, *, tls: ssl.SSLContext) -> StarletteOAuth2App:
-    """A client that sends PKCE (S256), reads answers of `ANSWER_BYTES` at most, and learns the endpoints by `tell`."""
-    client: StarletteOAuth2App = oauth.register(
-        config.name,
+def oauth_client(
+    config: ProviderSettings, metadata: Metadata, *, redirect_uri: str, tls: ssl.SSLContext
+) -> AsyncOAuth2Client:
+    """A client for one step of a sign-in. It sends PKCE (S256) and reads answers of `ANSWER_BYTES` at most."""
+    basic = "client_secret_basic" in metadata.token_endpoint_auth_methods_supported
+    client = AsyncOAuth2Client(
         client_id=config.client_id,
         client_secret=config.client_secret.get_secret_value(),
-        server_metadata_url=metadata_url(config.issuer),
-        client_kwargs={
-            "scope": SCOPE,
-            "code_challenge_method": "S256",
-            "timeout": 10.0,
-            "event_hooks": {"response": [_bound]},
-            "verify": tls,
-            "mounts": DIRECT,
-        },
-        client_auth_methods=[("client_secret_basic", _encoded_basic)],
-        compliance_fix=lambda session: session.register_compliance_hook("access_token_response", _refuse_unsaid),
+        token_endpoint_auth_method="client_secret_basic" if basic else "client_secret_post",
+        scope=SCOPE,
+        redirect_uri=redirect_uri,
+        code_challenge_method="S256",
+        timeout=10.0,
+        event_hooks={"response": [_bound]},
+        verify=tls,
+        mounts=DIRECT,
     )
+    client.register_client_auth_method(("client_secret_basic", _encoded_basic))
+    client.register_compliance_hook("access_token_response", _refuse_unsaid)
     return client
-
-
-def tell(client: StarletteOAuth2App, metadata: Metadata, *, now: float) -> None:
-    """Give the client its provider's metadata, in place of what it would fetch by itself."""
-    basic = "client_secret_basic" in metadata.token_endpoint_auth_methods_supported
-    client.client_kwargs["token_endpoint_auth_method"] = "client_secret_basic" if basic else "client_secret_post"
-    client.server_metadata = {
-        "authorization_endpoint": metadata.authorization_endpoint,
-        "token_endpoint": metadata.token_endpoint,
-        "userinfo_endpoint": metadata.userinfo_endpoint,
-        "_loaded_at": now,
-    }
 
 
 class _Bounded(httpx2.AsyncByteStream):

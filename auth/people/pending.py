@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, to_builtins
 
 from auth.errors import SignInTimedOut, SignInUnknown
-from auth.sessions import shaped
+from auth.sessions import validated
 
 SIGN_IN_SECONDS = 15 * 60
 BEGUN_AT_MOST = 20
@@ -63,7 +63,7 @@ def take_sign_in(session: dict[str, Any], state: str, provider: str, *, now: flo
         SignInTimedOut: it is older than `SIGN_IN_SECONDS`.
     """
     kept = _kept(session)
-    begun = shaped(kept.pop(state, None), BegunSignIn)
+    begun = validated(kept.pop(state, None), BegunSignIn)
     if begun is None:
         raise SignInUnknown("no sign-in of that state has been begun in this browser")
     if begun.provider != provider:

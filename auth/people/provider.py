@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx2
 from authlib.integrations.base_client import OAuthError
-from authlib.integrations.starlette_client import OAuth
+from authlib.integrations.httpx_client import AsyncOAuth2Client
 from joserfc.jwk import Key
 
 from auth.errors import (
@@ -25,18 +25,19 @@ from auth.errors import (
 )
 from auth.events import log_change
 from auth.keys import JwksCache
+from auth.pauses import Pauses, Sleep, repeat
 from auth.people.admission import groups_in
-from auth.people.client import oauth_client, tell
+from auth.people.client import oauth_client
 from auth.people.discovery import Metadata, discover
-from auth.people.id_token import signing_key, token_header, verify_id_token
+from auth.people.id_token import signing_key, verify_id_token
 from auth.people.logout_token import Logout, verify_logout_token
 from auth.people.pending import BegunSignIn
 from auth.settings import ProviderSettings
 from auth.web import fetch_json
 
 METADATA_SECONDS = 3600.0
-RETRY_SECONDS = (0.25, 30.0)
-"""First and longest pause after a failed discovery; each pause is twice the one before."""
+FAILURE_PAUSES = (0.25, 30.0)
+"""First and longest pause after a discovery that failed."""
 ANSWER_SECONDS = 15.0
 """The longest a sign-in waits for the provider's token and userinfo endpoints together."""
 
@@ -54,27 +55,27 @@ class Provider:
         *,
         redirect_uri: str,
         http: httpx2.AsyncClient,
-        oauth: OAuth,
         tls: ssl.SSLContext,
         wants_groups: Callable[[], bool] = lambda: False,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.config = config
         self.name = config.name
         self.label = config.label
         self.issuer = config.issuer
-        self.client_id = config.client_id
         self.redirect_uri = redirect_uri
         self.problem: str | None = "not asked yet"
-        self._groups_claim = config.groups_claim
+        self._logged_problem: str | None = None
         self._wants_groups = wants_groups
         self._http = http
+        self._tls = tls
         self._now = now
+        self._monotonic = monotonic
         self._metadata: Metadata | None = None
         self._keys: JwksCache[Key] | None = None
-        self._signs_with: str | None = None
         self._asking = asyncio.Lock()
-        self._asked = float("-inf")
-        self._oauth = oauth_client(oauth, config, tls=tls)
+        self._asked = self._due = float("-inf")
 
     @property
     def ready(self) -> bool:
@@ -83,33 +84,24 @@ class Provider:
 
     # -- metadata -----------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def run(self, *, sleep: Sleep = asyncio.sleep) -> None:
         """Keep metadata and keys fresh until cancelled."""
-        pause = RETRY_SECONDS[0]
-        keys: asyncio.Task[None] | None = None
-        said: str | None = None
-        try:
-            while True:
-                known = self._keys
-                try:
-                    async with self._asking:
-                        await self._discover()
-                    said = log_change(self.name, said, None, provider=self.name)
-                except ProviderUnavailable as error:
-                    said = log_change(self.name, said, error.reason, provider=self.name)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, RETRY_SECONDS[1])
-                    continue
-                pause = RETRY_SECONDS[0]
-                if self._keys is not known or keys is None:
-                    if keys:
-                        keys.cancel()
-                    assert self._keys is not None
-                    keys = asyncio.create_task(self._keys.run())
-                await asyncio.sleep(METADATA_SECONDS)
-        finally:
-            if keys:
-                keys.cancel()
+        await repeat(self.refresh_when_due, pauses=Pauses(*FAILURE_PAUSES), sleep=sleep)
+
+    async def refresh_when_due(self) -> float:
+        """Fetch what of metadata and keys is old.
+
+        Returns:
+            The seconds until this is to be called again.
+
+        Raises:
+            ProviderUnavailable.
+        """
+        if self._monotonic() >= self._due:
+            async with self._asking:
+                await self._discover()
+        assert self._keys is not None
+        return min(await self._keys.refresh_when_due(), max(self._due - self._monotonic(), 0))
 
     async def metadata(self) -> Metadata:
         """What the provider says of itself: what is held, else asked for now.
@@ -119,7 +111,7 @@ class Provider:
         """
         if self._metadata is None:
             async with self._asking:
-                if self.problem and time.monotonic() - self._asked < RETRY_SECONDS[0]:
+                if self.problem and self._monotonic() - self._asked < FAILURE_PAUSES[0]:
                     raise ProviderUnavailable(self.problem)
                 if self._metadata is None:
                     await self._discover()
@@ -127,19 +119,27 @@ class Provider:
         return self._metadata
 
     async def _discover(self) -> None:
-        self._asked = time.monotonic()
+        self._asked = self._monotonic()
         try:
             metadata = await discover(self._http, self.issuer)
-        except ProviderUnavailable as error:
-            self.problem = error.reason
+        except Exception as error:
+            self.problem = error.reason if isinstance(error, ProviderUnavailable) else repr(error)
+            self._logged_problem = log_change(self.name, self._logged_problem, self.problem, provider=self.name)
             raise
         if self._keys is None or self._keys.url != metadata.jwks_uri:
             self._keys = JwksCache(
-                metadata.jwks_uri, fetch=lambda address: fetch_json(self._http, address), parse=signing_key
+                metadata.jwks_uri,
+                fetch=lambda address: fetch_json(self._http, address),
+                parse=signing_key,
+                now=self._monotonic,
             )
-        tell(self._oauth, metadata, now=self._now())
         self._metadata = metadata
+        self._due = self._monotonic() + METADATA_SECONDS
         self.problem = None
+        self._logged_problem = log_change(self.name, self._logged_problem, None, provider=self.name)
+
+    def _client(self, metadata: Metadata) -> AsyncOAuth2Client:
+        return oauth_client(self.config, metadata, redirect_uri=self.redirect_uri, tls=self._tls)
 
     # -- the two steps ------------------------------------------------------------------------------------------------
 
@@ -152,15 +152,16 @@ class Provider:
         Raises:
             ProviderUnavailable.
         """
-        await self.metadata()
-        request = await self._oauth.create_authorization_url(
-            self.redirect_uri,
-            state=state,
-            nonce=begun.nonce,
-            code_verifier=begun.code_verifier,
-            **({"prompt": "select_account"} if choose_account else {}),
-        )
-        return str(request["url"])
+        metadata = await self.metadata()
+        async with self._client(metadata) as client:
+            url, _ = client.create_authorization_url(
+                metadata.authorization_endpoint,
+                state=state,
+                nonce=begun.nonce,
+                code_verifier=begun.code_verifier,
+                prompt="select_account" if choose_account else None,
+            )
+        return str(url)
 
     async def check_response(self, params: Mapping[str, str]) -> None:
         """The authorization response before its code is used.
@@ -185,29 +186,26 @@ class Provider:
         metadata = await self.metadata()
         assert self._keys is not None
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                token = await self._oauth.fetch_access_token(
-                    redirect_uri=self.redirect_uri, code=code, code_verifier=begun.code_verifier
-                )
+            async with asyncio.timeout(ANSWER_SECONDS), self._client(metadata) as client:
+                token = await client.fetch_token(metadata.token_endpoint, code=code, code_verifier=begun.code_verifier)
                 access_token = _access_token(token)
                 claims = await verify_id_token(
                     token.get("id_token"),
                     keys=self._keys,
                     issuer=self.issuer,
-                    client_id=self.client_id,
+                    client_id=self.config.client_id,
                     nonce=begun.nonce,
                     access_token=access_token,
                     algorithms=metadata.id_token_signing_alg_values_supported,
                     now=self._now,
                 )
-                self._signs_with = str(token_header(token["id_token"])["alg"])
-                lacks_groups = self._wants_groups() and groups_in(claims, self._groups_claim) is None
+                lacks_groups = self._wants_groups() and groups_in(claims, self.config.groups_claim) is None
                 if metadata.userinfo_endpoint and (lacks_groups or not ("name" in claims and "email" in claims)):
-                    found = await self._userinfo(metadata.userinfo_endpoint, token, claims["sub"])
+                    found = await _userinfo(client, metadata.userinfo_endpoint, claims["sub"])
                     if "email" in claims:  # what is said of one address says nothing of another
                         found.pop("email_verified", None)
                     if lacks_groups:  # whatever else stands there, such as the roles of another client
-                        claims.pop(self._groups_claim.partition(".")[0], None)
+                        claims.pop(self.config.groups_claim.partition(".")[0], None)
                     claims = {**found, **claims}
                 return claims
         except OAuthError as error:
@@ -221,16 +219,6 @@ class Provider:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise TokenResponseInvalid(f"token or userinfo response: {type(error).__name__}") from None
 
-    async def _userinfo(self, endpoint: str, token: Mapping[str, Any], subject: str) -> dict[str, Any]:
-        response = await self._oauth.get(endpoint, token=token)
-        response.raise_for_status()
-        claims = response.json()
-        if not isinstance(claims, dict):
-            raise TokenResponseInvalid("userinfo is no JSON object")
-        if claims.get("sub") != subject:  # OpenID Connect Core 5.3.2
-            raise TokenResponseInvalid("userinfo's sub", actual=claims.get("sub"), expected=subject)
-        return claims
-
     async def verify_logout(self, token: str) -> Logout:
         """What the provider says is over, from its logout token.
 
@@ -239,14 +227,12 @@ class Provider:
         """
         metadata = await self.metadata()
         assert self._keys is not None
-        # Back-Channel Logout 1.0 section 2.6 (3): the algorithm that its ID tokens for us have, where one was seen.
-        algorithms = (self._signs_with,) if self._signs_with else metadata.id_token_signing_alg_values_supported
         return await verify_logout_token(
             token,
             keys=self._keys,
             issuer=self.issuer,
-            client_id=self.client_id,
-            algorithms=algorithms,
+            client_id=self.config.client_id,
+            algorithms=metadata.id_token_signing_alg_values_supported,
             now=self._now,
         )
 
@@ -255,8 +241,23 @@ class Provider:
         endpoint = self._metadata.end_session_endpoint if self._metadata else None
         if endpoint is None:
             return None
-        query = {"client_id": self.client_id, "post_logout_redirect_uri": post_logout_redirect_uri, "state": state}
+        query = {
+            "client_id": self.config.client_id,
+            "post_logout_redirect_uri": post_logout_redirect_uri,
+            "state": state,
+        }
         return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
+
+
+async def _userinfo(client: AsyncOAuth2Client, endpoint: str, subject: str) -> dict[str, Any]:
+    response = await client.get(endpoint)
+    response.raise_for_status()
+    claims = response.json()
+    if not isinstance(claims, dict):
+        raise TokenResponseInvalid("userinfo is no JSON object")
+    if claims.get("sub") != subject:  # OpenID Connect Core 5.3.2
+        raise TokenResponseInvalid("userinfo's sub", actual=claims.get("sub"), expected=subject)
+    return claims
 
 
 def _access_token(token: Mapping[str, Any]) -> str:

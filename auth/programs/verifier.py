@@ -1,4 +1,4 @@
-"""AWS Cognito: a pool's issuers and their keys, the verifier of its access tokens, and the tokens verified lately."""
+"""AWS Cognito: the verifier of a user pool's access tokens, and the tokens verified lately."""
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -9,7 +9,7 @@ from auth.errors import AuthError, BadSignature, UnknownKey, WrongIssuer
 from auth.identity import Identity
 from auth.keys import JwksCache, RS256Key, rs256_key
 from auth.programs.access_token import Rules, read_claims_and_signature, read_kid, refusal, segments
-from auth.settings import Settings
+from auth.settings import UserPool
 
 REMEMBERED_SECONDS = 300.0
 REMEMBERED_TOKENS = 4096
@@ -69,8 +69,8 @@ class CognitoVerifier:
             await absent.keys.find(absent.kid)
         return self.verify_now(token, first)
 
-    def stands(self, token: str | bytes) -> bool:
-        """True while a token that was accepted would be again: it has not expired and its key was not withdrawn."""
+    def is_still_valid(self, token: str | bytes) -> bool:
+        """Whether a token that was accepted would be again: it has not expired and its key was not withdrawn."""
         try:
             self.verify_now(token)
         except AuthError:
@@ -128,30 +128,19 @@ class _KeyNotHeld(UnknownKey):
         self.kid = kid
 
 
-def pool_issuers(region: str, pool_id: str) -> tuple[str, str]:
-    """The two issuers that a pool is documented to have; it uses one (API reference, IssuerConfigurationType)."""
-    place = f"{region}.amazonaws.com/{pool_id}"
-    return f"https://cognito-idp.{place}", f"https://issuer-cognito-idp.{place}"
-
-
 def cognito_verifier(
-    settings: Settings,
+    pool: UserPool,
     *,
     fetch: Callable[[str], Awaitable[dict[str, Any]]],
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
-) -> CognitoVerifier | None:
-    """The verifier that the settings describe, None where they name no app client. Fetches nothing yet."""
-    if not settings.has_cognito:
-        return None
-    pool = pool_issuers(settings.cognito_region, settings.cognito_pool_id)
-    issuers = (settings.cognito_issuer,) if settings.cognito_issuer else pool
-    urls = {issuer: settings.cognito_jwks_url or f"{issuer}/.well-known/jwks.json" for issuer in issuers}
-    sets = {url: JwksCache(url, fetch=fetch, parse=rs256_key, now=monotonic) for url in urls.values()}
+) -> CognitoVerifier:
+    """The verifier of a pool's access tokens. Fetches nothing yet."""
+    sets = {url: JwksCache(url, fetch=fetch, parse=rs256_key, now=monotonic) for url in pool.key_urls.values()}
     return CognitoVerifier(
-        key_sets={issuer: sets[url] for issuer, url in urls.items()},
-        client_ids=settings.cognito_client_ids,
-        audiences=settings.api_audience,
+        key_sets={issuer: sets[url] for issuer, url in pool.key_urls.items()},
+        client_ids=pool.client_ids,
+        audiences=pool.audiences,
         token_use="access",  # noqa: S106 - the claim's value
         leeway=0,
         now=now,

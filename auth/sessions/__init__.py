@@ -1,6 +1,6 @@
 """Sessions: the signed cookie, how long a session lives, and sessions ended early."""
 
-from auth.sessions.cookie import SessionCookie, cookie_name, session_signer, shaped
+from auth.sessions.cookie import SessionCookie, cookie_name, session_signer, validated
 from auth.sessions.redis import RedisRevocations
 from auth.sessions.revocations import MemoryRevocations, Revocations
 from auth.sessions.session import Sessions
@@ -13,5 +13,5 @@ __all__ = [
     "Sessions",
     "cookie_name",
     "session_signer",
-    "shaped",
+    "validated",
 ]

@@ -4,11 +4,10 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Literal, TypeVar
 
 from itsdangerous import BadSignature, TimestampSigner
 from msgspec import convert, msgpack
@@ -16,7 +15,7 @@ from msgspec.json import decode, encode
 from starlette.middleware.sessions import Session, SessionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.settings import Settings
+from auth.urls import Site
 
 KNOWN_COOKIES = 512
 KNOWN_SECONDS = 60.0
@@ -38,7 +37,7 @@ class _Signer(TimestampSigner):
         return value
 
 
-def shaped(stored: object, kind: type[Shape]) -> Shape | None:
+def validated(stored: object, kind: type[Shape]) -> Shape | None:
     """What the cookie holds, None where it is of another shape: it may be authentic and of another version.
 
     By way of JSON: to Python a lone surrogate is text and NaN is a number, and to nothing else.
@@ -49,11 +48,11 @@ def shaped(stored: object, kind: type[Shape]) -> Shape | None:
         return None
 
 
-def cookie_name(settings: Settings) -> str:
-    """`__Host-` on https (RFC 6265bis section 4.1.3.2); apart for each app of one host, which share their cookies."""
-    url = urlsplit(settings.base_url)
-    place = url.path.strip("/").replace("/", "-") if settings.is_https else str(url.port or 80)
-    return ("__Host-session" if settings.is_https else "session") + (f"-{place}" if place else "")
+def cookie_name(site: Site) -> str:
+    """`__Host-` on https (RFC 6265bis section 4.1.3.2). Each app of a host has a name of its own, for cookies are
+    shared among its ports and paths."""
+    place = site.prefix.strip("/").replace("/", "-") if site.is_https else str(site.port or 80)
+    return ("__Host-session" if site.is_https else "session") + (f"-{place}" if place else "")
 
 
 class SessionCookie(SessionMiddleware):
@@ -62,20 +61,31 @@ class SessionCookie(SessionMiddleware):
     A browser sends the same cookie many times: one that was opened within `KNOWN_SECONDS` is not opened again.
 
     Args:
+        keys: as `session_signer` takes them.
+        lifetime: seconds.
         now: seconds, monotonic.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        site: Site,
+        keys: Sequence[str],
+        lifetime: float,
+        same_site: Literal["lax", "none"],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(
             self._opened,
             secret_key="",
-            session_cookie=cookie_name(settings),
-            max_age=int(settings.session_hours * 3600),
-            same_site=settings.cookie_samesite,
-            https_only=settings.is_https,
-            partitioned=settings.cookie_samesite == "none",
+            session_cookie=cookie_name(site),
+            max_age=int(lifetime),
+            same_site=same_site,
+            https_only=site.is_https,
+            partitioned=same_site == "none",
         )
-        self.signer = session_signer(settings)
+        self.signer = session_signer(keys)
         self._behind = app
         self._now = now
         self._known: dict[tuple[bytes, ...], tuple[float, bytes]] = {}
@@ -124,5 +134,6 @@ def _cookies(scope: Scope) -> tuple[bytes, ...]:
     return tuple([value for name, value in scope["headers"] if name == b"cookie"])
 
 
-def session_signer(settings: Settings) -> TimestampSigner:
-    return _Signer(settings.signing_keys, salt="session-cookie", digest_method=hashlib.sha256)
+def session_signer(keys: Sequence[str]) -> TimestampSigner:
+    """Signs with the last of `keys` and accepts all of them."""
+    return _Signer(keys, salt="session-cookie", digest_method=hashlib.sha256)

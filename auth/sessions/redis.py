@@ -27,6 +27,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from auth.errors import SessionUnchecked
+from auth.pauses import Pauses, Sleep, repeat
 from auth.sessions.revocations import MemoryRevocations
 
 log = logging.getLogger("auth")
@@ -37,7 +38,7 @@ QUIET_SECONDS = 1.0
 """After this long without a message Redis is asked whether it is still there."""
 COMPARE_SECONDS = 30.0
 PAUSES = (0.1, 3.0)
-"""First and longest pause before connecting anew; each is twice the one before."""
+"""First and longest pause before connecting anew."""
 SKEW_SECONDS = 5.0
 BATCH = 500
 
@@ -76,6 +77,7 @@ class RedisRevocations(MemoryRevocations):
         self._loaded = False
         self._fault: str | None = "Redis has not been asked yet"
         self._skew = 0.0
+        self._pauses = Pauses(*PAUSES)
         self._unsent: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
@@ -118,20 +120,20 @@ class RedisRevocations(MemoryRevocations):
 
     # -- behind it ----------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def run(self, *, sleep: Sleep = asyncio.sleep) -> None:
         """Share until cancelled."""
-        pause = PAUSES[0]
-        while True:
-            try:
-                # Each time in a task of its own: up to Python 3.11.2, the next timeout that runs out in a task whose
-                # TaskGroup has failed is a cancellation.
-                await asyncio.create_task(self._share())
-            except* Exception as faults:  # whatever it is, this replica has to find its way back
-                if self._fault is None:
-                    pause = PAUSES[0]
-                self._report(faults)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, PAUSES[1])
+        await repeat(self._share_while_connected, pauses=self._pauses, sleep=sleep)
+
+    async def _share_while_connected(self) -> float:
+        """Raises what ended the connection."""
+        try:
+            # Each time in a task of its own: up to Python 3.11.2, the next timeout that runs out in a task whose
+            # TaskGroup has failed is a cancellation.
+            await asyncio.create_task(self._share())
+        except* Exception as faults:
+            self._report(faults)
+            raise
+        return 0.0
 
     async def _share(self) -> None:
         """As long as a connection holds."""
@@ -142,6 +144,7 @@ class RedisRevocations(MemoryRevocations):
                 await channel.get_message(timeout=None)
             await self._compare(redis)
             self._report(None)
+            self._pauses.reset()
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._send(redis))
                 both.create_task(self._listen(channel))

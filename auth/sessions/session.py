@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from auth.errors import AuthError, SessionExpired, SessionIdle, SessionRevoked, SessionUnchecked
 from auth.identity import Identity, lower_ascii
-from auth.sessions.cookie import KNOWN_COOKIES, shaped
+from auth.sessions.cookie import KNOWN_COOKIES, validated
 from auth.sessions.revocations import Revocations
-from auth.settings import ProviderSettings, Settings
+from auth.settings import ProviderSettings
 
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
@@ -48,7 +48,7 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Held(Struct, frozen=True, kw_only=True):
-    """What a cookie holds, and what follows from it: who this is, and all that a sign-out may have named."""
+    """What a cookie holds, and what follows from it: who this is, and by which keys it may have been revoked."""
 
     person: Person
     identity: Identity
@@ -59,29 +59,35 @@ class Sessions:
     """Begins, reads and ends sessions.
 
     Args:
+        entrance: names who may enter, in any form: a session that began under another value has ended.
         named_groups: those that rules name. Asked once, when the app starts to serve and so is put together. A session
             from before a rule named another group ends, for it does not say who is in that one.
-        now: wall-clock time in epoch seconds, for it must outlive a restart.
+        lifetime, idle: seconds that a session lasts at most, and without a request.
+        pictures: whether people's pictures are kept.
+        now: wall-clock time in epoch seconds, for sessions outlive a restart.
     """
 
     def __init__(
         self,
-        settings: Settings,
         providers: Mapping[str, ProviderSettings],
         revocations: Revocations,
         *,
+        entrance: Iterable[object],
         named_groups: Callable[[], Iterable[str]] = tuple,
+        lifetime: float,
+        idle: float,
+        pictures: bool,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = settings
+        self._entrance = tuple(entrance)
         self._ask_named_groups = named_groups
         self._providers = providers
         self._revocations = revocations
         self._now = now
-        self._pictures = settings.profile_pictures
-        self._lifetime = settings.session_hours * 3600
-        self._idle = settings.session_idle_minutes * 60
-        self._refresh = min(60.0, self._idle / 10)
+        self._pictures = pictures
+        self._lifetime = lifetime
+        self._idle = idle
+        self._refresh = min(60.0, idle / 10)
         self._seen: dict[str, float] = {}
         self._known = lru_cache(maxsize=KNOWN_COOKIES)(self._meaning)  # a browser sends the same cookie many times
         self._swept = now()
@@ -158,8 +164,8 @@ class Sessions:
             self._seen = {key: at for key, at in self._seen.items() if now - at <= self._idle}
         return held.identity
 
-    def stands(self, session: dict[str, Any]) -> bool:
-        """Whether the session that was read from this cookie still stands. To ask is no sign of life."""
+    def is_still_valid(self, session: dict[str, Any]) -> bool:
+        """Whether `read` would return an identity. Does not count as a sign of life."""
         try:
             held = self._held(session)
             if held is not None:
@@ -225,7 +231,7 @@ class Sessions:
             return None
 
     def _meaning(self, *members: tuple[str, Any]) -> _Held | None:
-        person = shaped(dict(members), Person)
+        person = validated(dict(members), Person)
         if person is None:
             return None
         if person.provider not in self._providers:
@@ -253,9 +259,8 @@ class Sessions:
 
     def _fingerprint(self, provider: ProviderSettings) -> str:
         """Changes when a session under this provider must be proved anew: another issuer or client, other rules."""
-        lists = (self._settings.allowed_emails, self._settings.allowed_domains, self._settings.allowed_groups)
-        rules = [sorted(names) for names in (*lists, self.named_groups)]
-        return _short_hash(json.dumps((provider.issuer, provider.client_id, provider.groups_claim, *rules)))
+        parts = (provider.issuer, provider.client_id, provider.groups_claim, *self._entrance, self.named_groups)
+        return _short_hash(json.dumps(parts))
 
 
 def _sid_key(issuer: str, short_hash: str) -> str:

@@ -29,11 +29,9 @@ from starlette.types import ASGIApp, Message, Scope
 from auth.gate.authentication import Authentication
 from auth.gate.dependencies import require_identity
 from auth.identity import Identity, identity_of
-from auth.sessions.cookie import SessionCookie
 from auth.sessions.revocations import MemoryRevocations
-from auth.sessions.session import Sessions
 from tests.support.forge import CLIENT_ID, ISSUER, PERSON, POOL, pool_jwks, pool_keys, token, verifier
-from tests.support.settings import sound_settings
+from tests.support.settings import session_cookie_of, sessions_of, sound_settings
 
 REQUESTS = 300
 ROUNDS = 31
@@ -53,16 +51,16 @@ def behind_sessions(route: Route, *, checked: bool) -> ASGIApp:
     app = FastAPI(openapi_url=None)
     app.get("/")(route)
     if checked:
-        sessions = Sessions(SETTINGS, {}, MemoryRevocations())
+        sessions = sessions_of(SETTINGS, MemoryRevocations())
         known = verifier(pool_keys(), now=time.time)
         return Authentication(
             app,
             base_url=SETTINGS.base_url,
             sessions=sessions,
             verifier=known,
-            session_cookie=partial(SessionCookie, settings=SETTINGS),
+            session_cookie=partial(session_cookie_of, SETTINGS),
         )
-    return SessionCookie(app, settings=SETTINGS)
+    return session_cookie_of(SETTINGS, app)
 
 
 async def unchecked(request: Request) -> dict[str, str]:

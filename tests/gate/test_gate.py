@@ -323,7 +323,8 @@ async def test_a_token_whose_keys_cannot_be_had_is_neither_good_nor_bad(house: H
     async def down(url: str) -> dict[str, Any]:
         raise OSError("nobody there")
 
-    house.verifier = cognito_verifier(house.settings, fetch=down, now=house.clock)
+    assert house.settings.user_pool
+    house.verifier = cognito_verifier(house.settings.user_pool, fetch=down, now=house.clock)
     answer = await ask(house.around(), http_scope("/gradio/", headers=bearer() | house.cookie()))
     assert (answer.status, answer.headers["retry-after"]) == (503, "10")
 
@@ -732,11 +733,11 @@ async def test_a_session_middleware_behind_the_gate_leaves_this_cookie_alone(hou
     answer = await ask(house.around(BEHIND["a session middleware of its own"](counting)), http_scope(headers=cookie))
     ours, theirs = (
         next(value for value in answer.headers.getlist("set-cookie") if value.startswith(f"{name}="))
-        for name in (cookie_name(house.settings), "session")
+        for name in (cookie_name(house.settings.site), "session")
     )
     assert theirs
     signed = ours.partition("=")[2].partition(";")[0]
-    content = json.loads(b64decode(session_signer(house.settings).unsign(signed)))
+    content = json.loads(b64decode(session_signer(house.settings.signing_keys).unsign(signed)))
     assert content.keys() == {"person"}
     assert content["person"]["seen"] == NOW + 600
 
@@ -851,7 +852,7 @@ async def unfinished(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.mark.parametrize("app", [brief, unfinished])
 async def test_a_stream_that_is_over_is_looked_at_no_more(house: House, app: ASGIApp) -> None:
     asked = []
-    house.sessions.stands = lambda session: bool(asked.append(1)) or True
+    house.sessions.is_still_valid = lambda session: bool(asked.append(1)) or True
     exchange = Exchange(house.around(app), http_scope("/gradio/", headers=house.cookie()))
     await exchange.ended()
     await asyncio.sleep(0.03)

@@ -505,7 +505,7 @@ def test_the_newest_key_signs_and_the_older_ones_come_before_it(load) -> None:
     ids=["nothing", "a-pool", "an-issuer"],
 )
 def test_a_pool_or_an_issuer_with_a_client_is_enough(load, environment, has_cognito) -> None:
-    assert load(DEPLOYED, environment).has_cognito is has_cognito
+    assert (load(DEPLOYED, environment).user_pool is not None) is has_cognito
 
 
 def test_an_issuer_on_this_machine_may_be_http(load) -> None:

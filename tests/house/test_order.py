@@ -19,7 +19,7 @@ ORDER = (
     ("auth.settings",),
     ("auth.access", "auth.events"),
     ("auth.identity",),
-    ("auth.errors", "auth.urls", "auth.environment"),
+    ("auth.errors", "auth.urls", "auth.environment", "auth.pauses"),
 )
 """The wings and the modules beside them, floor by floor. What stands on one floor does not know the rest of it."""
 INSIDE_UI = (("ui.mount",), ("ui.main", "ui.login", "ui.mcp"), ("ui.look",), ("ui.isolation", "ui.serving"))

@@ -222,12 +222,12 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("name", USABLE)
 def test_a_key_for_rs256_signatures_is_taken(name: str) -> None:
-    kid, (public, length) = rs256_key(USABLE[name]) or pytest.fail("refused")
+    kid, taken = rs256_key(USABLE[name]) or pytest.fail("refused")
 
-    numbers = public.public_numbers()
+    numbers = taken.public.public_numbers()
     assert (kid, numbers.n) == ("one", int.from_bytes(unbase64url(USABLE[name]["n"])))
     assert isinstance(numbers, RSAPublicNumbers) and numbers.e == 65537
-    assert length == (public.key_size + 7) // 8
+    assert taken.length == (taken.public.key_size + 7) // 8
 
 
 @pytest.mark.parametrize("name", UNUSABLE)

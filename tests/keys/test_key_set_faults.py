@@ -455,10 +455,10 @@ async def test_known_keys_go_on_for_a_day_and_no_longer(
 
     clock.now = DAY - 1
     assert (await tokens.verify(text)).username == "ada"
-    assert tokens.stands(text)
+    assert tokens.is_still_valid(text)
     clock.now = DAY
     await loaded.refresh_when_due()
-    assert not tokens.stands(text)
+    assert not tokens.is_still_valid(text)
     with pytest.raises(KeysUnavailable, match="answered 500; no keys are held"):
         await tokens.verify(text)
     assert (loaded.ready, dict(loaded.keys)) == (False, {})
@@ -476,7 +476,7 @@ async def test_a_key_that_left_the_set_is_refused_after_the_next_refresh_and_so_
 
     clock.now = 300
     await loaded.refresh_when_due()
-    assert not tokens.stands(text)
+    assert not tokens.is_still_valid(text)
     with pytest.raises(UnknownKey):
         await tokens.verify(text)
 
@@ -490,8 +490,8 @@ async def test_a_key_that_another_took_the_kid_of_is_refused_and_so_are_tokens_s
     clock.now = 300
     await loaded.refresh_when_due()
 
-    assert not tokens.stands(text)
-    assert tokens.stands(token(private=key(KID)))
+    assert not tokens.is_still_valid(text)
+    assert tokens.is_still_valid(token(private=key(KID)))
 
 
 # -- the loop ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from auth.local.cognito import LocalCognito
-from auth.settings import Settings
+from auth.settings import UserPool
 
 BASE = "http://127.0.0.1:8000"
 ISSUER = f"{BASE}/local/local_pool"
@@ -37,8 +37,10 @@ class World:
     pool: LocalCognito = field(init=False)
     now: float = 1_700_000_000.75
 
-    def start(self, **settings: Any) -> LocalCognito:
-        self.pool = LocalCognito(Settings(_env_file=None, **settings), now=lambda: self.now)  # type: ignore[call-arg]
+    def start(self, scopes: tuple[str, ...] = ()) -> LocalCognito:
+        self.pool = LocalCognito(
+            base_url=BASE, scopes=scopes, audiences=("https://api.example.com",), now=lambda: self.now
+        )
         app = Starlette(routes=[Mount("/local", routes=self.pool.routes)])
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE)
         return self.pool
@@ -174,12 +176,11 @@ async def test_the_metadata_leads_to_keys_and_tokens(world: World) -> None:
 
 
 async def test_an_app_is_told_all_it_needs_to_accept_the_tokens(world: World) -> None:
-    settings = Settings(_env_file=None).model_copy(update=world.pool.settings)  # type: ignore[call-arg]
-    assert settings.cognito_issuer == ISSUER == world.pool.issuer
-    assert settings.cognito_jwks_url == f"{ISSUER}/.well-known/jwks.json"
-    assert settings.cognito_client_ids == ("local-program",)
-    assert settings.has_cognito
-    assert settings.problems() == []
+    assert world.pool.user_pool == UserPool(
+        key_urls={ISSUER: f"{ISSUER}/.well-known/jwks.json"},
+        client_ids=("local-program",),
+        audiences=("https://api.example.com",),
+    )
 
 
 # -- how they are asked for -------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ async def test_the_client_may_prove_itself_in_the_form(world: World) -> None:
 async def test_a_program_gets_the_scopes_that_it_asks_for_or_all_there_are(
     world: World, asked: dict[str, str], given: str
 ) -> None:
-    world.start(api_scopes=("app/read", "app/write"))
+    world.start(("app/read", "app/write"))
     assert (await world.claims({**PROGRAM, **asked}))["scope"] == given
 
 

@@ -66,7 +66,9 @@ class World:
         made = Settings(_env_file=None, **settings)  # type: ignore[call-arg]
         pages = Pages(app_title=made.app_title, prefix=made.site.prefix)
         answers = Answers(made.site, pages, resource_metadata=None)
-        self.provider = LocalProvider(made, pages, now=lambda: self.now)
+        self.provider = LocalProvider(
+            base=made.base_url, pages=pages, allowed_domains=made.allowed_domains, now=lambda: self.now
+        )
         app = Starlette(
             routes=[Mount("/local", routes=self.provider.routes)],
             exception_handlers={AuthError: lambda request, error: answers.to(error, request.scope)},

@@ -20,8 +20,8 @@ EITHER = EMAILS | {"allowed_domains": "other.example"}
 
 
 def let_in(lists: dict[str, Any], provider: str, claims: dict[str, Any]) -> Identity:
-    """Whom an app with these lists lets in, at the provider of that name."""
-    issuer = GOOGLE_ISSUER if provider == "google" else ACME.issuer
+    """Whom an app with these lists lets in, at the provider of that name, whose tokens name it as their issuer."""
+    issuer = claims.get("iss", GOOGLE_ISSUER if provider == "google" else ACME.issuer)
     at = ACME.model_copy(update={"name": provider, "issuer": issuer})
     return admit(sound_settings(**lists).entrance, at, claims, named_groups=sorted(named_groups()))
 

@@ -100,7 +100,7 @@ def test_whoever_does_not_finish_a_request_is_not_waited_for(app: Replica, someb
 def test_streams_that_nobody_reads_end_with_their_session(app: Replica, somebody: Visitor) -> None:
     with Visitor(app, app) as idler, ExitStack() as stack, no_more_than(60, app):
         idler.sign_in()
-        cookie = f"Cookie: {cookie_name(app.settings)}={idler.cookie}"
+        cookie = f"Cookie: {cookie_name(app.settings.site)}={idler.cookie}"
         streams = [stack.enter_context(closing(connection(app))) for _ in range(200)]
         for number, stream in enumerate(streams):
             stream.sendall(request(f"{API}/heartbeat/idler-{number}", cookie, "Sec-Fetch-Site: same-origin"))
@@ -175,7 +175,7 @@ def test_sign_ins_that_are_begun_and_never_finished_are_kept_by_those_who_begin_
         for _ in range(100):
             stranger.begin(next="/gradio/?x=1")
         assert len(stranger.session["begun"]) == BEGUN_AT_MOST
-        assert len(f"{cookie_name(app.settings)}={stranger.cookie}") < 4096
+        assert len(f"{cookie_name(app.settings.site)}={stranger.cookie}") < 4096
 
 
 @pytest.mark.usefixtures("somebody")
@@ -189,7 +189,7 @@ def test_who_never_comes_back_from_the_provider_holds_up_nobody(app: Replica) ->
 
 
 def test_a_body_that_trickles_in_from_somebody_who_is_in_holds_up_nobody_else(app: Replica, somebody: Visitor) -> None:
-    cookie = f"Cookie: {cookie_name(app.settings)}={somebody.cookie}"
+    cookie = f"Cookie: {cookie_name(app.settings.site)}={somebody.cookie}"
     lines = (cookie, "Sec-Fetch-Site: same-origin", "Content-Type: application/json", "Content-Length: 1000")
     with ExitStack() as stack, no_more_than(30, app):
         for _ in range(100):

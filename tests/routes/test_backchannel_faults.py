@@ -35,7 +35,8 @@ numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def acme() -> Iterator[Provider]:
-    with Provider() as provider:
+    """It publishes keys for more algorithms than it announces, and announces some that are never accepted."""
+    with Provider(metadata={"id_token_signing_alg_values_supported": ["RS256", "PS256", "HS256", "none"]}) as provider:
         yield provider
 
 
@@ -122,6 +123,7 @@ PLAN = [
     Fault("rp-backchannel-rpinitlogout", expected=200),
     Fault("alg-none", header=but(alg="none")),
     Fault("wrong-alg", **signs("ES256")),
+    Fault("another-alg-that-is-announced", **signs("PS256"), expected=200),
     claims("no-event", without("events")),
     wrong("wrong-event", events={f"{EVENT}s": {}}),
     wrong("with-nonce", nonce="a-nonce"),

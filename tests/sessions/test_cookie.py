@@ -42,7 +42,7 @@ def signed(key: str, payload: str, **options: Any) -> str:
 
 def assert_nobody(app: AppServer, cookie: str) -> None:
     """It is worth as much as no cookie: nobody is signed in, nothing breaks, and a sign-in works."""
-    header = {b"Cookie": f"{cookie_name(app.settings)}={cookie}".encode("latin-1", "replace")}
+    header = {b"Cookie": f"{cookie_name(app.settings.site)}={cookie}".encode("latin-1", "replace")}
     with app.browser() as browser:
         asked = browser.get("/user/me", headers={b"Accept": b"*/*", b"Sec-Fetch-Mode": b"cors", **header})
         assert asked.status_code == 401
@@ -130,7 +130,7 @@ def test_one_persons_cookie_under_anothers_signature_is_no_session(app: AppServe
 
 def test_two_cookies_of_the_name_break_nothing(app: AppServer, browser: Browser) -> None:
     browser.sign_in()
-    name, own = cookie_name(app.settings), browser.cookie
+    name, own = cookie_name(app.settings.site), browser.cookie
     with app.browser() as other:
         for pair in (f"{name}={own}; {name}=garbage", f"{name}=garbage; {name}={own}"):
             headers = {"Cookie": pair, "Accept": "application/json", "Sec-Fetch-Mode": "cors"}
@@ -139,7 +139,7 @@ def test_two_cookies_of_the_name_break_nothing(app: AppServer, browser: Browser)
 
 def test_a_cookie_as_large_as_a_request_may_be_breaks_nothing(app: AppServer, browser: Browser) -> None:
     for size in (16_000, 60_000, 200_000):
-        header = {"Cookie": f"{cookie_name(app.settings)}={'x' * size}"}
+        header = {"Cookie": f"{cookie_name(app.settings.site)}={'x' * size}"}
         assert browser.get("/user/me", headers=header).status_code in (303, 400, 401, 431)
     assert browser.get("/healthz").status_code == 200
 
@@ -458,7 +458,7 @@ LONGEST: Mapping[str, dict[str, Any]] = {
 
 def pair(app: AppServer, browser: Browser) -> str:
     """The cookie as it stands in a request."""
-    return f"{cookie_name(app.settings)}={browser.cookie}"
+    return f"{cookie_name(app.settings.site)}={browser.cookie}"
 
 
 @pytest.mark.parametrize("claims", LONGEST.values(), ids=LONGEST)
@@ -535,7 +535,7 @@ def cookie_set(app: AppServer) -> tuple[str, Mapping[str, object]]:
 
 def test_over_http_it_is_for_this_host_alone_and_no_script(app: AppServer) -> None:
     name, attributes = cookie_set(app)
-    assert name == cookie_name(app.settings)
+    assert name == cookie_name(app.settings.site)
     assert attributes == {"path": "/", "max-age": str(8 * HOUR), "httponly": True, "samesite": "lax"}
 
 

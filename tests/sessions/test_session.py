@@ -17,13 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from auth.errors import SessionExpired, SessionIdle, SessionRevoked, SignInTimedOut, SignInUnknown
 from auth.identity import Identity
 from auth.people.pending import begin_sign_in, take_sign_in
-from auth.sessions.cookie import KNOWN_COOKIES, SessionCookie, cookie_name, session_signer
+from auth.sessions.cookie import KNOWN_COOKIES, cookie_name, session_signer
 from auth.sessions.revocations import MemoryRevocations
 from auth.sessions.session import Sessions
 from tests.support.asgi import ask, http_scope
 from tests.support.clock import NOW, Clock
 from tests.support.house import ADA, OTHER, House
-from tests.support.settings import ACME, KEY, OLDER_KEY, signed_cookie, sound_settings
+from tests.support.settings import ACME, KEY, OLDER_KEY, session_cookie_of, sessions_of, signed_cookie, sound_settings
 
 HOUR = 3600.0
 
@@ -145,7 +145,7 @@ def ruled(*named: str, clock: Clock | None = None) -> Sessions:
     """Sessions of an app whose rules name these groups."""
     settings = sound_settings(providers=(ACME,))
     revocations = MemoryRevocations(now=clock or Clock())
-    return Sessions(settings, {ACME.name: ACME}, revocations, named_groups=lambda: named, now=clock or Clock())
+    return sessions_of(settings, revocations, named_groups=lambda: named, now=clock or Clock())
 
 
 def admitted(**changes: Any) -> Identity:
@@ -188,13 +188,13 @@ def test_a_session_from_before_the_rules_named_these_groups_has_ended(now_named:
     ruled(*NAMED).begin(session, "acme", ADA, admitted(groups=("admins",)))
     with pytest.raises(SessionExpired):
         ruled(*now_named).read(session)
-    assert not ruled(*now_named).stands(session)
+    assert not ruled(*now_named).is_still_valid(session)
 
 
 def test_a_group_that_is_named_while_the_app_serves_changes_nothing_for_who_is_in() -> None:
     named = ["admins"]
     settings = sound_settings(providers=(ACME,))
-    sessions = Sessions(settings, {ACME.name: ACME}, MemoryRevocations(), named_groups=lambda: named, now=Clock())
+    sessions = sessions_of(settings, MemoryRevocations(), named_groups=lambda: named, now=Clock())
     session: dict[str, Any] = {}
     sessions.begin(session, "acme", ADA, admitted(groups=("admins", "a-late-one")))
     named.insert(0, "a-late-one")
@@ -316,31 +316,31 @@ def test_what_was_seen_of_sessions_is_forgotten_after_the_idle_time_and_not_befo
 def test_a_session_stands_until_it_is_signed_out(house: House) -> None:
     session = house.sign_in()
     copied = dict(session)
-    assert house.sessions.stands(copied)
+    assert house.sessions.is_still_valid(copied)
     house.sessions.end(session)
-    assert not house.sessions.stands(copied)
+    assert not house.sessions.is_still_valid(copied)
 
 
 def test_where_there_is_no_session_none_stands(house: House) -> None:
-    assert not house.sessions.stands({})
+    assert not house.sessions.is_still_valid({})
 
 
 def test_a_session_stands_no_longer_than_its_lifetime(house: House) -> None:
     session = house.sign_in()
     for _ in range(16):
-        assert house.sessions.stands(session)
+        assert house.sessions.is_still_valid(session)
         house.clock.advance(HOUR / 2)
         if house.clock() < NOW + 8 * HOUR:
             house.read(session)
-    assert not house.sessions.stands(session)
+    assert not house.sessions.is_still_valid(session)
 
 
 def test_to_ask_whether_a_session_stands_is_no_sign_of_life(house: House) -> None:
     session = house.sign_in()
     house.clock.advance(HOUR)
-    assert house.sessions.stands(session)
+    assert house.sessions.is_still_valid(session)
     house.clock.advance(1)
-    assert not house.sessions.stands(session)
+    assert not house.sessions.is_still_valid(session)
 
 
 def test_a_request_keeps_the_session_of_a_stream_alive(house: House) -> None:
@@ -349,7 +349,7 @@ def test_a_request_keeps_the_session_of_a_stream_alive(house: House) -> None:
     house.clock.advance(HOUR - 1)
     house.read(session)
     house.clock.advance(HOUR)
-    assert house.sessions.stands(of_the_stream)
+    assert house.sessions.is_still_valid(of_the_stream)
 
 
 # -- signing out ------------------------------------------------------------------------------------------------------
@@ -706,7 +706,7 @@ def cookie_app(settings, act=None) -> ASGIApp:
             act(session)
         await JSONResponse(found)(scope, receive, send)
 
-    return SessionCookie(app, settings=settings)
+    return session_cookie_of(settings, app)
 
 
 async def found_in(settings, cookie: str) -> Any:
@@ -755,8 +755,8 @@ FORGED = {
 @pytest.mark.parametrize("value", FORGED.values(), ids=FORGED)
 async def test_a_cookie_that_is_not_ours_is_none(value: str) -> None:
     settings = sound_settings()
-    assert await found_in(settings, f"{cookie_name(settings)}={SIGNED}") == {"x": 1}
-    assert await found_in(settings, f"{cookie_name(settings)}={value}") == {}
+    assert await found_in(settings, f"{cookie_name(settings.site)}={SIGNED}") == {"x": 1}
+    assert await found_in(settings, f"{cookie_name(settings.site)}={value}") == {}
 
 
 def _deep(levels: int) -> bytes:
@@ -785,15 +785,15 @@ AUTHENTIC = {
 @pytest.mark.parametrize("content", AUTHENTIC.values(), ids=AUTHENTIC)
 async def test_an_authentic_cookie_of_another_shape_is_none(content: bytes) -> None:
     settings = sound_settings()
-    signed = session_signer(settings).sign(base64.b64encode(content)).decode()
-    assert await found_in(settings, f"{cookie_name(settings)}={signed}") == {}
+    signed = session_signer(settings.signing_keys).sign(base64.b64encode(content)).decode()
+    assert await found_in(settings, f"{cookie_name(settings.site)}={signed}") == {}
 
 
 @pytest.mark.anyio
 async def test_an_authentic_cookie_that_is_no_base64_is_none() -> None:
     settings = sound_settings()
-    signed = session_signer(settings).sign(b"eyJ4IjogMX0x").decode()
-    assert await found_in(settings, f"{cookie_name(settings)}={signed}") == {}
+    signed = session_signer(settings.signing_keys).sign(b"eyJ4IjogMX0x").decode()
+    assert await found_in(settings, f"{cookie_name(settings.site)}={signed}") == {}
 
 
 class Opened:
@@ -803,7 +803,7 @@ class Opened:
         self.settings = sound_settings()
         self.clock = Clock(0.0)
         self.times = 0
-        self.middleware = SessionCookie(self._app, settings=self.settings, now=self.clock)
+        self.middleware = session_cookie_of(self.settings, self._app, now=self.clock)
         self.act: Callable[[dict[str, Any]], object] = lambda session: None
         self._unsign = self.middleware.signer.unsign
         self.middleware.signer.unsign = self._count
@@ -866,7 +866,7 @@ async def test_what_is_changed_in_a_known_session_is_kept(opened: Opened) -> Non
     found, cleared = await opened.ask(changed or "")
     assert found == {"x": 1, "y": 2}
     again, cleared_again = await opened.ask(changed or "")
-    assert cleared == cleared_again == f"{cookie_name(opened.settings)}=null"
+    assert cleared == cleared_again == f"{cookie_name(opened.settings.site)}=null"
     assert again == found
 
 
@@ -901,7 +901,7 @@ async def test_a_strangers_cookies_take_no_room_from_those_that_are_known(opened
     cookie = opened.cookie({"x": 1})
     await opened.ask(cookie)
     for number in range(KNOWN_COOKIES):
-        await opened.ask(f"{cookie_name(opened.settings)}=garbage-{number}")
+        await opened.ask(f"{cookie_name(opened.settings.site)}=garbage-{number}")
     before = opened.times
     await opened.ask(cookie)
     assert opened.times == before
@@ -910,9 +910,9 @@ async def test_a_strangers_cookies_take_no_room_from_those_that_are_known(opened
 @pytest.mark.anyio
 async def test_a_session_of_any_depth_is_opened_or_none(opened: Opened) -> None:
     for levels in range(700, 1000):
-        signed = session_signer(opened.settings).sign(base64.b64encode(_deep(levels))).decode()
+        signed = session_signer(opened.settings.signing_keys).sign(base64.b64encode(_deep(levels))).decode()
         for _ in range(2):
-            await opened.ask(f"{cookie_name(opened.settings)}={signed}")
+            await opened.ask(f"{cookie_name(opened.settings.site)}={signed}")
 
 
 @pytest.mark.anyio
@@ -988,7 +988,7 @@ LONG = ACME.model_copy(update={"name": "x" * 31})
 
 async def cookie_of(claims: dict[str, Any], *, sign_ins: int = 0, next_path: str = "") -> tuple[str, Identity]:
     settings = sound_settings(public_url="https://app.example.com/some/prefix", providers=(LONG,))
-    sessions = Sessions(settings, {LONG.name: LONG}, MemoryRevocations(), now=Clock(NOW + 0.123))
+    sessions = sessions_of(settings, MemoryRevocations(), now=Clock(NOW + 0.123))
     identities = []
 
     def act(session: dict[str, Any]) -> None:
@@ -1013,7 +1013,7 @@ async def test_the_cookie_is_under_a_kilobyte_for_anybody(claims: dict[str, Any]
 async def test_the_cookie_is_under_a_kilobyte_for_somebody_in_two_hundred_groups_that_rules_name() -> None:
     named = [f"{number:08x}-1111-2222-3333-444444444444" for number in range(200)]
     settings = sound_settings(public_url="https://app.example.com/some/prefix", providers=(LONG,))
-    sessions = Sessions(settings, {LONG.name: LONG}, MemoryRevocations(), named_groups=lambda: named)
+    sessions = sessions_of(settings, MemoryRevocations(), named_groups=lambda: named)
     claims = LONGEST["ascii"]
     person = admitted(email=claims["email"], email_verified=True, domain="x", groups=tuple(named))
 
@@ -1059,7 +1059,7 @@ def test_the_picture_goes_first_then_the_end_of_the_name_then_the_address(house:
 
 
 def test_a_cookie_that_is_known_already_grows_old_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    signer = session_signer(sound_settings())
+    signer = session_signer(sound_settings().signing_keys)
     signed = signer.sign(base64.b64encode(b"{}"))
     assert signer.unsign(signed, max_age=60) == signer.unsign(signed, max_age=60)
     for seconds, is_good in {60: True, 61: False, -1: False}.items():
@@ -1074,7 +1074,7 @@ def test_a_cookie_that_is_known_already_grows_old_all_the_same(monkeypatch: pyte
 
 
 def test_no_cookie_is_known_but_those_that_were_signed() -> None:
-    signer = session_signer(sound_settings())
+    signer = session_signer(sound_settings().signing_keys)
     signed = signer.sign(base64.b64encode(b"{}"))
     signer.unsign(signed)
     for other in (signed[:-1], signed + b"x", signed.replace(b"e30", b"e31"), signed.swapcase(), b""):

@@ -164,12 +164,14 @@ class Browser(httpx2.Client):
     @property
     def cookie(self) -> str:
         """The session cookie's value as it stands in the header; empty where there is none."""
-        return self.cookies.get(cookie_name(self.app.settings)) or ""
+        return self.cookies.get(cookie_name(self.app.settings.site)) or ""
 
     @cookie.setter
     def cookie(self, value: str) -> None:
         self.cookies.clear()
-        self.cookies.set(cookie_name(self.app.settings), value, domain=urlsplit(self.app.url).hostname or "", path="/")
+        self.cookies.set(
+            cookie_name(self.app.settings.site), value, domain=urlsplit(self.app.url).hostname or "", path="/"
+        )
 
     @property
     def session(self) -> dict[str, Any]:

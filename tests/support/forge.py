@@ -19,7 +19,8 @@ from joserfc.jws import JWSRegistry
 
 from auth.keys.jwk import RS256Key, rs256_key
 from auth.keys.key_set import JwksCache
-from auth.programs.verifier import CognitoVerifier, pool_issuers
+from auth.programs.verifier import CognitoVerifier
+from auth.settings import pool_issuers
 from tests.support.clock import NOW, Clock
 
 # -- any provider's ----------------------------------------------------------------------------------------------------

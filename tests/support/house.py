@@ -10,11 +10,11 @@ from starlette.types import ASGIApp
 from auth.gate import Authentication, Gate
 from auth.identity import Identity
 from auth.programs import cognito_verifier
-from auth.sessions import MemoryRevocations, SessionCookie, Sessions
+from auth.sessions import MemoryRevocations, Sessions
 from tests.support.asgi import Recorder, made_answers
 from tests.support.clock import Clock
 from tests.support.forge import COGNITO, fetch_keys
-from tests.support.settings import ACME, signed_cookie, sound_settings
+from tests.support.settings import ACME, session_cookie_of, sessions_of, signed_cookie, sound_settings
 
 OTHER = ACME.model_copy(update={"name": "other", "issuer": "https://id.other.example"})
 ADA: dict[str, Any] = {"sub": "ada-1", "name": "Ada Lovelace", "email": "ada@example.com"}
@@ -33,13 +33,13 @@ class House:
         self.answers = made_answers(self.settings)
         self.revocations = MemoryRevocations(now=self.clock)
         self.sessions = self.another_process()
-        self.verifier = cognito_verifier(self.settings, fetch=fetch_keys, now=self.clock)
+        pool = self.settings.user_pool
+        self.verifier = cognito_verifier(pool, fetch=fetch_keys, now=self.clock) if pool else None
         self.behind = Recorder()
 
     def another_process(self) -> Sessions:
         """With the same store of revocations; what it has seen itself, it forgets."""
-        providers = {provider.name: provider for provider in self.settings.providers}
-        return Sessions(self.settings, providers, self.revocations, now=self.clock)
+        return sessions_of(self.settings, self.revocations, now=self.clock)
 
     def around(self, app: ASGIApp | None = None, *, gated: bool = True, **options: Any) -> ASGIApp:
         """The layers around an app: session cookie, who is calling, and the gate."""
@@ -51,7 +51,7 @@ class House:
             base_url=self.settings.base_url,
             sessions=self.sessions,
             verifier=self.verifier,
-            session_cookie=partial(SessionCookie, settings=self.settings),
+            session_cookie=partial(session_cookie_of, self.settings),
         )
 
     def sign_in(self, provider: str = "acme", **claims: Any) -> dict[str, Any]:
