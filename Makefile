@@ -1,3 +1,4 @@
+# make run APP=path/to/demo.py serves that file's app.
 # Works on a fresh Debian with Python 3.11, git and make; the rest is installed here.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -5,7 +6,7 @@ BIN := .venv/bin
 .PHONY: run test lint bench
 
 run: .venv/run
-	$(BIN)/python app.py
+	$(BIN)/python app.py $(APP)
 
 test: .venv/test
 	$(BIN)/python -m pytest

@@ -1,13 +1,16 @@
 """A Gradio app that people enter with Google and programs with a Cognito token: `python app.py` serves it."""
 
 import sys
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from auth import Auth, Settings, SettingsError
 from auth.events import log_event
 from auth.routes import api_routes, backchannel_routes, docs_routes, health_routes, login_routes
-from ui.mount import front_routes, mount_main, mount_sign_in
+from ui.blocks import BlocksError
+from ui.look import ICON
+from ui.mount import front_routes, load_main, mount_main, mount_sign_in
 from ui.serving import Stopping, serve, start_log
 
 
@@ -19,8 +22,11 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
 
     Raises:
         SettingsError: with every problem that the settings have.
+        BlocksError: the file that they name holds no app.
     """
-    auth = Auth(settings or Settings.load())
+    settings = (settings or Settings.load()).completed()
+    main = load_main(settings)  # your app, and how it asks to be launched
+    auth = Auth(main.configured(settings))
     app = FastAPI(
         title=auth.settings.app_title,
         lifespan=auth.lifespan,
@@ -30,7 +36,9 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         redirect_slashes=False,  # Starlette's own redirect is made from the Host header and comes before the gate
     )
     auth.install(app)  # the layers: public address, session cookie, who is calling; errors into answers
-    app.include_router(front_routes(auth.site, logo=auth.settings.app_logo))  # / /login-demo /gradio /favicon.ico /logo
+    app.include_router(  # / /login-demo /gradio /favicon.ico /logo
+        front_routes(auth.site, icon=main.of("favicon_path") or ICON, logo=auth.settings.app_logo)
+    )
     app.include_router(  # /login /auth /auth/{provider} /logout
         login_routes(
             site=auth.site,
@@ -53,7 +61,7 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
     app.include_router(docs_routes(app, site=auth.site))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
     mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
-    mount_main(app, auth, stopping or Stopping())  # /gradio/: the main Blocks, gated
+    mount_main(app, auth, stopping or Stopping(), main)  # /gradio/: the main Blocks, gated
     return app
 
 
@@ -61,11 +69,15 @@ def main() -> None:
     stopping = Stopping()
     try:
         settings = Settings.load()
+        if sys.argv[1:]:  # python app.py FILE, and what else is the file's own
+            settings = settings.model_copy(update={"blocks": Path(sys.argv.pop(1))})
         start_log(access=settings.access_log)
         app = create_app(settings, stopping=stopping)
     except SettingsError as error:
         mistakes = "\n".join(f"  - {problem}" for problem in error.problems)
         sys.exit(_stop(f"The app was not started. Please mend in the environment or in .env:\n{mistakes}\n"))
+    except BlocksError as error:
+        sys.exit(_stop(f"The app was not started. {error}\n"))
     log_event("started", f"Open {settings.base_url} in a browser.")
     serve(
         app,

@@ -191,6 +191,7 @@ class Settings(BaseSettings):
     cognito_jwks_url: Url = ""
     api_scopes: Names = ()
     api_audience: Names = ()
+    blocks: Path = Path("ui/main.py")
     mcp_server: bool = False
     metrics: bool = False
     access_log: Literal["all", "brief", "none"] = "brief"

@@ -9,6 +9,7 @@ import gradio as gr
 from auth.web import TEMPLATES
 
 STATIC = Path(__file__).parent / "static"
+ICON = STATIC / "favicon.ico"
 
 SHOW_AS_TEXT = """
 const show = () => { element.firstElementChild.textContent = props.value ?? ""; };

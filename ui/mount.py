@@ -13,15 +13,16 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth import Auth, AuthError, Identity, identity_of
+from auth import Auth, AuthError, Identity, Settings, identity_of
 from auth.errors import CallMalformed, NotFound
 from auth.identity import credential_in
 from auth.urls import Site
 from auth.web import REASONS, Answers
+from ui.arguments import Main
+from ui.blocks import load_blocks
 from ui.isolation import Limits, isolate, prove, rooms_of
 from ui.login import SESSION_ENDED, SignInCard, SignInPage, login_blocks
-from ui.look import STATIC, main_look, sign_in_look
-from ui.main import main_blocks
+from ui.look import main_look, sign_in_look
 from ui.mcp import bind_mcp
 from ui.serving import Stopping
 
@@ -64,10 +65,28 @@ def mount_sign_in(app: FastAPI, auth: Auth) -> None:
     mounted.user_middleware.append(Middleware(SignInPage, card=card, site=auth.site))
 
 
-def mount_main(app: FastAPI, auth: Auth, stopping: Stopping, *, limits: Limits = Limits()) -> None:  # noqa: B008
+def load_main(settings: Settings) -> Main:
+    """The app in the file that the settings name, made in the room that is everybody's.
+
+    Raises:
+        BlocksError: there is none.
+    """
+    prove()
+    with rooms_of(settings.secret_key.get_secret_value()).shared.entered():
+        return load_blocks(settings.blocks)
+
+
+def mount_main(
+    app: FastAPI,
+    auth: Auth,
+    stopping: Stopping,
+    main: Main,
+    *,
+    limits: Limits = Limits(),  # noqa: B008
+) -> None:
     """The main Blocks at `/gradio/`, for callers with an identity, each in a room of their own."""
     settings = auth.settings
-    prove()
+    blocks = main.blocks
     rooms = rooms_of(settings.secret_key.get_secret_value())
 
     def current_user(request: Request) -> str | None:
@@ -77,7 +96,6 @@ def mount_main(app: FastAPI, auth: Auth, stopping: Stopping, *, limits: Limits =
             return None
 
     with rooms.shared.entered():
-        blocks = main_blocks()
         if blocks.title == gr.Blocks().title:
             blocks.title = settings.app_title
         mounted = _mount(
@@ -88,7 +106,7 @@ def mount_main(app: FastAPI, auth: Auth, stopping: Stopping, *, limits: Limits =
             auth.answers,
             auth_dependency=current_user,
             mcp_server=settings.mcp_server,
-            **main_look(title=settings.app_title, prefix=auth.site.prefix),
+            **main.options(**main_look(title=settings.app_title, prefix=auth.site.prefix)),
         )
     isolate(mounted, rooms, refuse=auth.answers.to, limits=limits)
     if settings.mcp_server:
@@ -103,13 +121,10 @@ def _mount(
         app,
         blocks,
         path,
-        footer_links=[],
+        **{"footer_links": [], "show_error": False, "pwa": False, **options},
         run_history=False,
         enable_monitoring=False,
-        show_error=False,
         ssr_mode=False,
-        pwa=False,
-        **options,
     )
     (mounted,) = (route.app for route in app.routes if isinstance(route, Mount) and route.path == path)
     assert isinstance(mounted, App)
@@ -127,7 +142,7 @@ def _mount(
     return mounted
 
 
-def front_routes(site: Site, *, logo: Path | None) -> APIRouter:
+def front_routes(site: Site, *, icon: Path, logo: Path | None) -> APIRouter:
     """`/`, the addresses that people type without the slash at the end, the icon and the logo."""
     router = APIRouter(include_in_schema=False)
 
@@ -143,8 +158,8 @@ def front_routes(site: Site, *, logo: Path | None) -> APIRouter:
         return RedirectResponse(f"{site.base_url}{request.url.path.removeprefix(site.prefix)}/{query}", 307)
 
     @router.get("/favicon.ico")
-    async def icon() -> Response:
-        return FileResponse(STATIC / "favicon.ico", headers=PUBLIC)
+    async def favicon() -> Response:
+        return FileResponse(icon, headers=PUBLIC)
 
     if logo:
 

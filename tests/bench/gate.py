@@ -26,9 +26,10 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Scope
 
-import ui.mount
 from auth import Auth
 from tests.support.settings import signed_cookie, sound_settings
+from ui.arguments import Main
+from ui.mount import mount_main
 from ui.serving import Stopping
 
 ROUNDS = 31
@@ -61,8 +62,7 @@ def gated() -> tuple[FastAPI, Headers]:
     app = FastAPI()
     auth = Auth(SETTINGS)
     auth.install(app)
-    ui.mount.main_blocks = blocks
-    ui.mount.mount_main(app, auth, Stopping())
+    mount_main(app, auth, Stopping(), Main(blocks=blocks(), launched={}))
     session: dict[str, Any] = {}
     auth.sessions.begin(session, next(iter(auth.providers)), {"sub": "ada", "name": "Ada", "email": "ada@example.com"})
     return app, [(b"cookie", signed_cookie(auth.settings, session).encode())]

@@ -22,7 +22,12 @@ ORDER = (
     ("auth.errors", "auth.urls", "auth.environment", "auth.pauses"),
 )
 """The wings and the modules beside them, floor by floor. What stands on one floor does not know the rest of it."""
-INSIDE_UI = (("ui.mount",), ("ui.main", "ui.login", "ui.mcp"), ("ui.look",), ("ui.isolation", "ui.serving"))
+INSIDE_UI = (
+    ("ui.mount",),
+    ("ui.main", "ui.login", "ui.mcp", "ui.blocks"),
+    ("ui.look", "ui.arguments"),
+    ("ui.isolation", "ui.serving"),
+)
 FACADE = "auth"
 """`auth/__init__.py` hands on names of every floor. Only what stands above `auth` may take them from there."""
 

@@ -208,10 +208,12 @@ blocks: list[gr.Blocks] = []
 def house(providers: Mapping[str, Provider], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
     asset = tmp_path_factory.mktemp("assets") / "asset.png"
     Image.new("RGB", (4, 4), "red").save(asset)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ui.mount.main_blocks", lambda: blocks.append(people_blocks(asset)) or blocks[-1])
-        server = AppServer(providers, mcp_server=True)
-    with server:
+
+    def main_blocks() -> gr.Blocks:
+        blocks.append(people_blocks(asset))
+        return blocks[-1]
+
+    with AppServer(providers, main_blocks=main_blocks, mcp_server=True) as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""One replica: the app as `python app.py` serves it, around Blocks whose events take time and say where they ran."""
+"""What each replica serves: Blocks whose events take time and say where they ran."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import gradio as gr
 
-import ui.main
 from auth import identity_of
 
 
@@ -33,10 +32,3 @@ def main_blocks() -> gr.Blocks:
         file, text = gr.File(), gr.Textbox()
         gr.Button().click(look_at, file, text, api_name="look_at")
     return blocks
-
-
-if __name__ == "__main__":
-    ui.main.main_blocks = main_blocks
-    import app
-
-    app.main()

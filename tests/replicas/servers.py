@@ -92,7 +92,7 @@ class Replica(Server):
         self.url = settings.base_url
         name = provider.name.upper()
         super().__init__(
-            [sys.executable, "-m", "tests.replicas.replica"],
+            [sys.executable, "app.py", "tests/replicas/replica.py"],
             port=port,
             env={
                 "PORT": str(port),

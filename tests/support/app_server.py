@@ -29,6 +29,7 @@ from auth.settings import Settings
 from tests.support.provider import Provider
 from tests.support.run_log import RUN
 from tests.support.settings import seal, sound_settings, unseal
+from ui.arguments import Main
 from ui.serving import Stopping
 
 START_SECONDS = 30.0
@@ -39,7 +40,7 @@ class AppServer:
 
     Args:
         providers: the stand-ins that people sign in with, by name; the local provider where there are none.
-        main_blocks: makes what is at `/gradio/`; the app's own where nothing else is named.
+        main_blocks: makes what is at `/gradio/`; the app of the file in the settings where nothing is named.
         clock: wall-clock time in epoch seconds.
         settings: any of `Settings`; where `public_url` is elsewhere, browsers reach the app as through a proxy.
     """
@@ -64,7 +65,8 @@ class AppServer:
         self.url = self.settings.base_url
         self.stopping = Stopping()
         with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as aside:
-            patch.setattr(ui.mount, "main_blocks", main_blocks or ui.mount.main_blocks)
+            if main_blocks:
+                patch.setattr(ui.mount, "load_blocks", lambda path: Main(blocks=main_blocks(), launched={}))
             patch.setattr(app_module, "Auth", partial(Auth, now=clock))
             app = aside.submit(asyncio.run, _build(self.settings, self.stopping)).result()
         RUN.note_settings(self.settings)

@@ -1,0 +1,99 @@
+"""Each argument of `Blocks()` and of `launch()`: used here, or what this host has in its place."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+import gradio as gr
+
+from auth import Settings
+
+USED = "used"
+NOTHING = "has no meaning here"
+MOVED = ("theme", "css", "css_paths", "js", "head", "head_paths")
+"""Arguments of `launch()` that `Blocks()` still takes, as up to Gradio 5."""
+MOUNTED = (
+    *MOVED,
+    *("footer_links", "i18n", "pwa", "allowed_paths", "blocked_paths", "max_file_size", "show_error", "app_kwargs"),
+)
+"""Those that `gr.mount_gradio_app` takes."""
+LAUNCH: Mapping[str, str] = {
+    **dict.fromkeys(
+        (*MOUNTED, "favicon_path", "max_threads", "state_session_capacity", "mcp_server", "prevent_thread_lock"), USED
+    ),
+    **dict.fromkeys(("server_name", "node_server_name"), "set HOST"),
+    **dict.fromkeys(("server_port", "node_port"), "set PORT"),
+    **dict.fromkeys(("share", "root_path"), "set PUBLIC_URL, and a proxy in front that passes on what is sent there"),
+    **dict.fromkeys(
+        ("ssl_keyfile", "ssl_certfile", "ssl_keyfile_password", "ssl_verify"),
+        "set PUBLIC_URL to an https address, and a proxy in front that has the certificate",
+    ),
+    **dict.fromkeys(("auth", "auth_dependency"), "people sign in with GOOGLE_CLIENT_ID or PROVIDERS"),
+    "auth_message": "set APP_TITLE, which the sign-in page shows",
+    "enable_monitoring": "everybody who is in could read Gradio's page; the log has what was refused",
+    "run_history": "a browser would keep it for whoever signs in next",
+    "ssr_mode": "it would listen on a port of its own",
+    "num_workers": "they would listen on ports of their own; start several replicas, with REDIS_URL",
+    "strict_cors": "set PUBLIC_URL: other sites' pages are refused",
+    **dict.fromkeys(("share_server_address", "share_server_protocol", "share_server_tls_certificate"), NOTHING),
+    **dict.fromkeys(("inbrowser", "inline", "height", "width", "debug", "quiet", "_app", "_frontend"), NOTHING),
+}
+"""By argument: `USED`, or what to do in its place."""
+BLOCKS: Mapping[str, str] = {
+    **dict.fromkeys(("fill_height", "fill_width", "delete_cache", *MOVED), USED),
+    "title": f"{USED}; APP_TITLE where there is none",
+    "analytics_enabled": f"{USED}; off where nothing is said",
+    "mode": NOTHING,
+}
+OF_THE_MOUNT = {"root_path", "debug"}
+"""Members of `app_kwargs` that Gradio or the mount sets itself."""
+SIGNATURE = signature(gr.Blocks.launch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Main:
+    """The app, and how it is to be served.
+
+    Attributes:
+        launched: the arguments given to `launch()`, by name.
+    """
+
+    blocks: gr.Blocks
+    launched: Mapping[str, Any]
+
+    def of(self, name: str) -> Any:
+        """The value of an argument of `launch()` that is used; its default where none is given."""
+        value = self.launched.get(name)
+        if value is None and name in MOVED:
+            value = getattr(self.blocks, f"_deprecated_{name}")
+        if value is None and name in ("allowed_paths", "blocked_paths"):
+            value = [path.strip() for path in os.environ.get(f"GRADIO_{name.upper()}", "").split(",") if path.strip()]
+        return SIGNATURE.parameters[name].default if value is None else value
+
+    def configured(self, settings: Settings) -> Settings:
+        """`settings`, with what the app asks for itself."""
+        return settings.model_copy(update={"mcp_server": settings.mcp_server or bool(self.of("mcp_server"))})
+
+    def options(self, *, theme: gr.Theme, head: str) -> dict[str, Any]:
+        """Options of `gr.mount_gradio_app`.
+
+        Args:
+            theme: for an app that has none.
+            head: what every page has in front of the app's own.
+        """
+        self.blocks.max_threads = self.blocks._queue.max_thread_count = self.of("max_threads")
+        self.blocks.state_session_capacity = self.of("state_session_capacity")
+        given = {name: self.of(name) for name in MOUNTED}
+        app_kwargs = {name: value for name, value in (given["app_kwargs"] or {}).items() if name not in OF_THE_MOUNT}
+        own = {"footer_links": given["footer_links"] or [], "pwa": bool(given["pwa"]), "app_kwargs": app_kwargs}
+        return {**given, **own, "theme": given["theme"] or theme, "head": head + (given["head"] or "")}
+
+    def unused(self) -> Iterator[tuple[str, str]]:
+        """Each argument that asks for what this host does not do, and what to do in its place."""
+        for name, value in self.launched.items():
+            if LAUNCH[name] != USED and value != SIGNATURE.parameters[name].default:
+                yield name, LAUNCH[name]
+        for name in OF_THE_MOUNT & (self.of("app_kwargs") or {}).keys():
+            yield f"app_kwargs[{name!r}]", NOTHING
