@@ -9,7 +9,7 @@ run: .venv/run
 	$(BIN)/python app.py $(APP)
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
+import ui.serving.server
 from auth import identity_of
 
 
@@ -32,3 +33,7 @@ def main_blocks() -> gr.Blocks:
         file, text = gr.File(), gr.Textbox()
         gr.Button().click(look_at, file, text, api_name="look_at")
     return blocks
+
+
+if __name__ == "__main__":
+    ui.serving.server.HEAD_SECONDS = float(os.environ["REPLICA_HEAD_SECONDS"])

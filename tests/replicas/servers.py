@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from auth.settings import ProviderSettings, Settings
 from tests.support.run_log import RUN
 from tests.support.servers import ROOT, Server, free_port, program
+from ui.serving.server import HEAD_SECONDS
 
 TEMP = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -84,9 +85,18 @@ class Replica(Server):
 
     Args:
         trusts: the proxy whose forwarded headers count; nginx of this machine where none is named.
+        head_seconds: how long the head of a request may take.
     """
 
-    def __init__(self, settings: Settings, *, provider: ProviderSettings, redis: str = "", trusts: str = "") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        provider: ProviderSettings,
+        redis: str = "",
+        trusts: str = "",
+        head_seconds: float = HEAD_SECONDS,
+    ) -> None:
         port = free_port()
         self.settings = settings
         self.url = settings.base_url
@@ -104,6 +114,7 @@ class Replica(Server):
                 f"{name}_CLIENT_SECRET": provider.client_secret.get_secret_value(),
                 "REDIS_URL": redis,
                 "FORWARDED_ALLOW_IPS": trusts,
+                "REPLICA_HEAD_SECONDS": str(head_seconds),
             },
         )
         self._env["GRADIO_TEMP_DIR"] = str(self.folder / "gradio")

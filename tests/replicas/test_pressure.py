@@ -17,16 +17,16 @@ from tests.replicas.conftest import settings_for
 from tests.replicas.servers import Replica
 from tests.replicas.visitor import API, OWN, Visitor
 from tests.support.provider import Provider
-from ui.serving.server import HEAD_SECONDS
 
 MEGABYTE = 2**20
+HEAD_SECONDS = 6.0
 
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Replica]:
     with Provider() as acme:
         provider = acme.settings("acme")
-        with Replica(settings_for(provider), provider=provider) as replica:
+        with Replica(settings_for(provider), provider=provider, head_seconds=HEAD_SECONDS) as replica:
             yield replica
 
 
