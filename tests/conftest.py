@@ -56,18 +56,15 @@ def browser(app: AppServer) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session", autouse=True)
 def run_log() -> Iterator[None]:
-    """Keeps what is logged while the tests run, for `tests/house/test_run_log.py`."""
+    """Whatever the servers of this process log, until the last of its tests is over, is as it must be."""
     from tests.support.run_log import RUN
 
     logging.getLogger("auth").setLevel(logging.INFO)
     logging.getLogger().addHandler(RUN)
     yield
     logging.getLogger().removeHandler(RUN)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the run's log come last."""
-    items.sort(key=lambda item: item.path.name == "test_run_log.py")
+    faults = RUN.check()
+    assert not faults, "\n".join(faults[:50])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

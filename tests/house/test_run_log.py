@@ -1,4 +1,4 @@
-"""What the servers of this whole run have logged. It runs last: see `pytest_collection_modifyitems`."""
+"""That a fault in what the servers of a run log is found. The run's own log is checked at its end: see `run_log`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.app_server import AppServer, Browser
 from tests.support.run_log import RUN, RunLog
 
 
-def test_no_line_of_the_run_breaks_the_contract_or_holds_a_secret(app: AppServer, browser: Browser) -> None:
+def test_what_servers_log_and_what_they_must_not_is_kept(app: AppServer, browser: Browser) -> None:
     browser.sign_in()
     browser.get("/auth/acme?code=a-code-that-is-not-one&state=a-state-that-is-not-one")
     browser.sign_out()

@@ -15,16 +15,9 @@ import pytest
 from tests.replicas.conftest import PUBLIC_URL, House
 from tests.replicas.visitor import API, OWN, Visitor
 from tests.support.app_server import agree
+from tests.support.clock import seconds_until
 
 Visit = Callable[..., Visitor]
-
-
-def seconds_until(happened: Callable[[], bool], within: float = 10.0) -> float:
-    begun = time.monotonic()
-    while not happened():
-        assert time.monotonic() - begun < within, "it did not happen"
-        time.sleep(0.005)
-    return time.monotonic() - begun
 
 
 def test_a_sign_in_that_begins_on_one_finishes_on_the_other(house: House, visit: Visit) -> None:
@@ -132,7 +125,7 @@ def test_only_a_trusted_proxy_says_where_a_request_comes_from(house: House, visi
         for visitor in visitors:
             visitor.get("/logout?state=x", headers={"X-Forwarded-For": "203.0.113.9"})
         lines = "".join(replica.log.read_text()[before[replica] :] for replica in house.replicas).splitlines()
-        return [line["client"] for line in map(json.loads, lines) if "client" in line]
+        return [line["address"] for line in map(json.loads, lines) if "address" in line]
 
     assert logged_clients(visit(house.one)) == ["203.0.113.9"]
     assert logged_clients(visit(house.two)) == ["127.0.0.1"]

@@ -1,7 +1,8 @@
-"""The one clock of these tests."""
+"""The one clock of these tests, and how long something takes on the clock of the machine."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 NOW = 1_800_000_000
@@ -24,3 +25,12 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+def seconds_until(happened: Callable[[], bool], within: float = 10.0) -> float:
+    """Wait for it, and say how long it took."""
+    begun = time.monotonic()
+    while not happened():
+        assert time.monotonic() - begun < within, "it did not happen"
+        time.sleep(0.005)
+    return time.monotonic() - begun
