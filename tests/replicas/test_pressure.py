@@ -23,11 +23,16 @@ HEAD_SECONDS = 6.0
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[Replica]:
-    with Provider() as acme:
-        provider = acme.settings("acme")
-        with Replica(settings_for(provider), provider=provider, head_seconds=HEAD_SECONDS) as replica:
-            yield replica
+def provider() -> Iterator[Provider]:
+    with Provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def app(provider: Provider) -> Iterator[Replica]:
+    acme = provider.settings("acme")
+    with Replica(settings_for(acme), provider=acme, head_seconds=HEAD_SECONDS) as replica:
+        yield replica
 
 
 @pytest.fixture
@@ -97,9 +102,10 @@ def test_whoever_does_not_finish_a_request_is_not_waited_for(app: Replica, someb
             assert stranger.recv(1) == b""
 
 
-def test_streams_that_nobody_reads_end_with_their_session(app: Replica, somebody: Visitor) -> None:
+def test_streams_that_nobody_reads_end_with_their_session(app: Replica, provider: Provider, somebody: Visitor) -> None:
     with Visitor(app, app) as idler, ExitStack() as stack, no_more_than(60, app):
-        idler.sign_in()
+        with provider.signing_in(sub="idler-1"):
+            idler.sign_in()
         cookie = f"Cookie: {cookie_name(app.settings.site)}={idler.cookie}"
         streams = [stack.enter_context(closing(connection(app))) for _ in range(200)]
         for number, stream in enumerate(streams):
