@@ -7,7 +7,15 @@ from fastapi import FastAPI
 
 from auth import Auth, Settings, SettingsError
 from auth.events import log_event
-from auth.routes import api_routes, backchannel_routes, docs_routes, health_routes, login_routes
+from auth.routes import (
+    api_routes,
+    backchannel_routes,
+    docs_routes,
+    health_routes,
+    login_routes,
+    oauth_routes,
+    resource_routes,
+)
 from ui.blocks import BlocksError
 from ui.look import ICON
 from ui.mount import front_routes, load_main, mount_main, mount_sign_in
@@ -55,9 +63,15 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         )
     )
     app.include_router(api_routes(scopes=auth.settings.api_scopes))  # /user/me /secure
-    app.include_router(  # /healthz /readyz /.well-known/oauth-protected-resource
-        health_routes(readiness=auth.readiness, protected_resource=auth.protected_resource)
-    )
+    app.include_router(health_routes(readiness=auth.readiness))  # /healthz /readyz
+    if auth.resources:
+        app.include_router(resource_routes(auth.resources))  # /.well-known/oauth-protected-resource
+    if auth.programs:
+        app.include_router(  # /oauth/... and its metadata: people let programs act as them
+            oauth_routes(
+                site=auth.site, pages=auth.pages, answers=auth.answers, sessions=auth.sessions, server=auth.programs
+            )
+        )
     app.include_router(docs_routes(app, site=auth.site))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
     mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks

@@ -16,13 +16,14 @@ from starlette.types import ASGIApp, Scope
 from auth.access import named_groups
 from auth.errors import AuthError
 from auth.gate import Authentication, Gate
+from auth.grants import Documents, Grants, GrantServer
 from auth.identity import Identity
 from auth.local import LocalCognito, LocalProvider
 from auth.people import Provider, admit
 from auth.programs import CognitoVerifier, cognito_verifier
 from auth.sessions import MemoryRevocations, RedisRevocations, SessionCookie, Sessions
 from auth.settings import Settings, SettingsError
-from auth.web import DIRECT, Answers, LingeringClose, Pages, PublicAddress, fetch_json
+from auth.web import DIRECT, Answers, LingeringClose, Pages, ProtectedResources, PublicAddress, PublicFetch, fetch_json
 
 START_SECONDS = 0.1
 SHARE_SECONDS = 2.0
@@ -100,10 +101,36 @@ class Auth:
         self.verifier: CognitoVerifier | None = None
         if pool:
             self.verifier = cognito_verifier(pool, fetch=lambda url: fetch_json(self._http, url), now=now)
-        self.answers = Answers(
-            site,
-            self.pages,
-            resource_metadata=f"{site.base_url}/.well-known/oauth-protected-resource" if self.verifier else None,
+        self.programs = self._programs(settings) if settings.has_people_tokens else None
+        issuers = [site.base_url] if self.programs else []
+        issuers += self.verifier.key_sets if self.verifier else []
+        self.resources = (
+            ProtectedResources(site, authorization_servers=issuers, scopes=settings.api_scopes) if issuers else None
+        )
+        self.answers = Answers(site, self.pages, resources=self.resources)
+
+    def _programs(self, settings: Settings) -> GrantServer:
+        """What lets people connect programs."""
+        base_url, keys = settings.base_url, [*reversed(settings.signing_keys)]
+        grants = Grants(
+            keys=keys,
+            place=base_url,
+            scopes=settings.api_scopes,
+            sessions=self.sessions,
+            revocations=self.revocations,
+            lifetime=settings.session_hours * 3600,
+            now=self.now,
+        )
+        return GrantServer(
+            base_url,
+            grants=grants,
+            documents=Documents(PublicFetch(self._http), now=self.now),
+            # On this machine alone the keys may be made anew at each start, and what a program has registered is to
+            # outlive that. Whoever could make a client id there could as well register.
+            registration_keys=[base_url] if settings.is_local else keys,
+            consent_keys=keys,
+            scopes=settings.api_scopes,
+            now=self.now,
         )
 
     def install(self, app: FastAPI) -> None:
@@ -113,6 +140,7 @@ class Auth:
             base_url=self.site.base_url,
             sessions=self.sessions,
             verifier=self.verifier,
+            grants=self.programs.grants if self.programs else None,
             session_cookie=partial(
                 SessionCookie,
                 site=self.site,
@@ -174,19 +202,6 @@ class Auth:
             problems += [f"cognito: {keys.problem}" for keys in key_sets if keys.problem]
             ready = ready or any(keys.ready for keys in key_sets)
         return problems, ready
-
-    @property
-    def protected_resource(self) -> Mapping[str, Any] | None:
-        """Protected resource metadata (RFC 9728 section 2), None where no tokens are accepted."""
-        if self.verifier is None:
-            return None
-        scopes = {"scopes_supported": list(self.settings.api_scopes)} if self.settings.api_scopes else {}
-        return {
-            "resource": f"{self.site.base_url}/",
-            "authorization_servers": list(self.verifier.key_sets),
-            "bearer_methods_supported": ["header"],
-            **scopes,
-        }
 
 
 def _shared_revocations(settings: Settings, now: Callable[[], float]) -> RedisRevocations | None:

@@ -189,6 +189,12 @@ class TokenReplayed(TokenInvalid):
     sentence = "The token was used before."
 
 
+class TokenRevoked(TokenInvalid):
+    """What a person let a program do has ended: they ended it, signed out everywhere, or may not enter any more."""
+
+    sentence = "The token was revoked."
+
+
 class TokenExpired(TokenInvalid):
     sentence = "The token has expired."
 
@@ -439,6 +445,36 @@ class Misdirected(RequestError):
         error = cls("Host", actual=host, expected=base_url)
         error.sentence = f"This app answers at {base_url} only."
         return error
+
+
+# -- programs of people -----------------------------------------------------------------------------------------------
+
+
+class ProgramUnknown(RequestError):
+    """The client id is none of this app's, or not any more (RFC 6749 section 4.1.2.1: the browser goes nowhere)."""
+
+    code = "invalid_client"
+    title = "Please connect anew"
+    sentence = (
+        "This app does not know the program that sent you here, or does not know it any more. "
+        "Remove the connection in that program and connect anew."
+    )
+
+
+class ProgramRequestInvalid(RequestError):
+    """What the program asks cannot be answered, and there is no address that it could safely be told at."""
+
+    title = "This program cannot be connected"
+    sentence = "The program that sent you here asked for something that this app cannot answer."
+
+
+class ConsentInvalid(RequestError):
+    """The answer to a consent page that this person was not shown, or that was shown too long ago."""
+
+    status = 403
+    code = "access_denied"
+    title = "Nothing was agreed to"
+    sentence = "This answer does not belong to a page that you were shown. Please connect anew in the program."
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,9 @@ EVENTS = frozenset(
         "token_accepted_first",
         "token_refused",
         "call_refused",
+        "program_connected",
+        "program_refused",
+        "programs_ended",
         "provider_fault",
         "started",
         "stopping",
@@ -56,7 +59,7 @@ def about_request(scope: Scope) -> Mapping[str, Any]:
     agent = next((value for name, value in scope["headers"] if name == b"user-agent"), None)
     about = {
         "who": outcome.identity if isinstance(outcome, Identity) else None,
-        "client": outcome.username if isinstance(outcome, Identity) and outcome.kind == "program" else None,
+        "client": outcome.program if isinstance(outcome, Identity) else None,
         "address": client[0] if client else None,
         "user_agent": str(agent, "latin-1")[:AT_MOST] if agent is not None else None,
         "request_id": scope.get("state", {}).get("request_id"),

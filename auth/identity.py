@@ -19,6 +19,9 @@ from starlette.types import Scope
 
 from auth.errors import AuthError, NotSignedIn
 
+JOINERS = "\u200c\u200d"
+"""Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
+
 Kind = Literal["person", "program"]
 NOT_SHOWN = frozenset({"email_verified", "domain", "session_id"})
 
@@ -39,6 +42,7 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
         name, email, picture: what the issuer says, as text, or None. The address may be unverified.
         kind: "program" for a token without `username`, else "person".
         groups: a token's; of a person's those that a rule names (`auth.access`).
+        client: the program that a person lets act as them, by the name it gives itself; None where they act themselves.
         expires_at: when this identity ends at the latest, in epoch seconds.
         email_verified: whether the issuer says that the address is this caller's.
         domain: that the address belongs to, in lower case; None where it counts for none.
@@ -54,6 +58,7 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
     kind: Kind
     scopes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    client: str | None = None
     expires_at: int
     email_verified: bool = False
     domain: str | None = None
@@ -63,6 +68,11 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
     def display_name(self) -> str:
         """What greets: name, else e-mail, else username, else subject. Text, never markup."""
         return self.name or self.email or self.username or self.subject
+
+    @property
+    def program(self) -> str | None:
+        """The program that calls, for the log: by its client id where it acts for itself."""
+        return self.username if self.kind == "program" else self.client
 
     @property
     def identity(self) -> str:
@@ -158,3 +168,11 @@ def calling(credential: Credential) -> Iterator[None]:
         yield
     finally:
         _caller.reset(token)
+
+
+def one_line(value: object) -> str | None:
+    """What somebody else says, as text to show: one line, without control characters, None where nothing is left."""
+    if not isinstance(value, str):
+        return None
+    shown = "".join(c if c.isprintable() or c in JOINERS else " " for c in value[:1024])
+    return " ".join(shown.split()) or None

@@ -193,6 +193,7 @@ class Settings(BaseSettings):
     api_audience: Names = ()
     blocks: Path = Path("ui/main.py")
     mcp_server: bool = False
+    people_tokens: bool | None = None
     metrics: bool = False
     access_log: Literal["all", "brief", "none"] = "brief"
     forwarded_allow_ips: str = "127.0.0.1"
@@ -422,6 +423,11 @@ class Settings(BaseSettings):
             if url and not is_confidential(url):
                 found.append(f"{name.upper()}={url} is http: off this machine it needs https.")
         return found
+
+    @property
+    def has_people_tokens(self) -> bool:
+        """`PEOPLE_TOKENS`; where it is not set, MCP clients are what it is for."""
+        return self.mcp_server if self.people_tokens is None else self.people_tokens
 
     @property
     def user_pool(self) -> UserPool | None:

@@ -17,6 +17,8 @@ from gradio.routes import App
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
 from gradio_client.utils import OutputUpdate, ServerMessage, Status, StatusUpdate  # type: ignore[import-untyped]
 from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth import identity_of
 
@@ -110,6 +112,17 @@ class Discreet:
             raise RuntimeError("The function failed.") from None
 
 
+class WithSlash:
+    """ASGI app: the same address with a slash at its end, for clients that leave it out; a redirect loses their body's
+    method, and its credentials."""
+
+    def __init__(self, router: ASGIApp) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._router({**scope, "path": f"{scope['path']}/"}, receive, send)
+
+
 def bind_mcp(app: App) -> None:
     """Have the MCP server of mounted Blocks call the queue as its callers, and tell them no more than they need."""
     blocks = app.get_blocks()
@@ -120,6 +133,7 @@ def bind_mcp(app: App) -> None:
     server.blocks = Discreet(blocks)
     server._get_or_create_client = lambda: Caller(app, server.mcp_server.request_context.request)
     server._execute_tool_without_progress = _outputs
+    app.router.routes.append(Route(f"{API_PREFIX}/mcp", WithSlash(app.router)))
 
 
 async def _outputs(call: QueuedCall) -> list[Any]:

@@ -5,12 +5,15 @@ from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.errors import AuthError, BearerError, BearerMalformed, BearerRefused, NotSignedIn
+from auth.errors import AuthError, BearerError, BearerMalformed, BearerRefused, NotSignedIn, SessionUnchecked
 from auth.events import log_event
+from auth.grants import TOKEN_PREFIX, Grants
 from auth.identity import Credential, Identity
 from auth.programs import CognitoVerifier
 from auth.sessions import Sessions
 from auth.web import header, is_page_load, is_same_origin
+
+_OF_PEOPLE = TOKEN_PREFIX.encode()
 
 
 class Authentication:
@@ -30,10 +33,12 @@ class Authentication:
         base_url: str,
         sessions: Sessions,
         verifier: CognitoVerifier | None,
+        grants: Grants | None,
         session_cookie: Callable[[ASGIApp], ASGIApp],
     ) -> None:
         self._app = app
         self._verifier = verifier
+        self._grants = grants
         self._sessions = sessions
         self._base_url = base_url
         self._with_cookie = session_cookie(self._with_session)
@@ -61,11 +66,18 @@ class Authentication:
             token = bearer_token(scope)
             if token is None:
                 return None
+            if self._grants is not None and token.startswith(_OF_PEOPLE):
+                identity = self._grants.identity(token, first=partial(_log_first, scope))
+                return Credential(
+                    token=token, outcome=identity, is_still_valid=partial(self._grants.is_still_valid, token)
+                )
             if self._verifier is None:
                 raise BearerRefused("a Bearer token came and no Cognito issuer is configured")
             identity = await self._verifier.verify(token, first=partial(_log_first, scope))
             is_still_valid = partial(self._verifier.is_still_valid, token)
             return Credential(token=token, outcome=identity, is_still_valid=is_still_valid)
+        except SessionUnchecked as error:
+            return Credential(token=token, outcome=error)
         except BearerError as error:
             # Looked for only now: no token that is good has a space in it.
             malformed = not token or not set(token).isdisjoint(b" ,\t")
@@ -90,8 +102,7 @@ class Authentication:
 
 
 def _log_first(scope: Scope, identity: Identity) -> None:
-    client = identity.username if identity.kind == "program" else None
-    log_event("token_accepted_first", "a token was accepted", scope, who=identity.identity, client=client)
+    log_event("token_accepted_first", "a token was accepted", scope, who=identity.identity, client=identity.program)
 
 
 def bearer_token(scope: Scope) -> bytes | None:

@@ -12,7 +12,10 @@ from auth.identity import Identity, credential_in, identity_in
 
 
 class JWTAuthorizationCredentials(HTTPAuthorizationCredentials):
-    """A verified Bearer token: `credentials` is the token itself, `header` and `claims` are what it says (RFC 7519)."""
+    """A verified Bearer token: `credentials` is the token itself, `header` and `claims` are what it says (RFC 7519).
+
+    The token of a person's program has no header.
+    """
 
     header: dict[str, Any]
     claims: dict[str, Any]
@@ -47,10 +50,19 @@ class JWTBearer(HTTPBearer):
                 raise TokenAbsent
             return None
         identity = require_scopes(credential.identity, self._scopes)
-        header, claims, _ = token.split(b".")
+        header, claims = _contents(token, identity)
         return JWTAuthorizationCredentials(
-            scheme="Bearer", credentials=token.decode(), header=_part(header), claims=_part(claims), identity=identity
+            scheme="Bearer", credentials=token.decode(), header=header, claims=claims, identity=identity
         )
+
+
+def _contents(token: bytes, identity: Identity) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims; of a token that is sealed, what it names in the words of RFC 7519."""
+    if identity.client is None:
+        header, claims, _ = token.split(b".")
+        return _part(header), _part(claims)
+    scope = {"scope": " ".join(identity.scopes)} if identity.scopes else {}
+    return {}, {"iss": identity.issuer, "sub": identity.subject, "exp": identity.expires_at, **scope}
 
 
 def _part(segment: bytes) -> dict[str, Any]:
@@ -60,6 +72,8 @@ def _part(segment: bytes) -> dict[str, Any]:
 
 def require_scopes(identity: Identity, scopes: tuple[str, ...]) -> Identity:
     """The same identity, if it is a person's session or a token that has all of `scopes`.
+
+    The token of a person's program has those of `API_SCOPES`, which people need not have.
 
     Raises:
         ScopeTooNarrow.

@@ -3,5 +3,15 @@
 from auth.routes.api import api_routes, docs_routes, health_routes
 from auth.routes.backchannel import backchannel_routes
 from auth.routes.login import login_routes, safe_next
+from auth.routes.oauth import oauth_routes, resource_routes
 
-__all__ = ["api_routes", "backchannel_routes", "docs_routes", "health_routes", "login_routes", "safe_next"]
+__all__ = [
+    "api_routes",
+    "backchannel_routes",
+    "docs_routes",
+    "health_routes",
+    "login_routes",
+    "oauth_routes",
+    "resource_routes",
+    "safe_next",
+]

@@ -1,6 +1,6 @@
 """The routes that programs call, and those that watch over the app."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,10 +52,8 @@ def api_routes(*, scopes: tuple[str, ...]) -> APIRouter:
     return router
 
 
-def health_routes(
-    *, readiness: Callable[[], tuple[list[str], bool]], protected_resource: Mapping[str, Any] | None
-) -> APIRouter:
-    """`/healthz`, `/readyz` and the protected resource metadata (RFC 9728 section 2), where there is any.
+def health_routes(*, readiness: Callable[[], tuple[list[str], bool]]) -> APIRouter:
+    """`/healthz` and `/readyz`.
 
     Args:
         readiness: what fails just now, one line each, and whether anybody can come in all the same.
@@ -71,12 +69,6 @@ def health_routes(
         problems, able = readiness()
         body = {"status": "ready" if able else "not ready", "problems": problems}
         return JSONResponse(body, 200 if able else 503, {"Cache-Control": "no-store"})
-
-    if protected_resource is not None:
-
-        @router.get("/.well-known/oauth-protected-resource")
-        async def metadata() -> Mapping[str, Any]:
-            return protected_resource
 
     return router
 

@@ -3,10 +3,12 @@
 from auth.sessions.cookie import SessionCookie, cookie_name, session_signer, validated
 from auth.sessions.redis import RedisRevocations
 from auth.sessions.revocations import MemoryRevocations, Revocations
-from auth.sessions.session import Sessions
+from auth.sessions.session import Held, Person, Sessions
 
 __all__ = [
+    "Held",
     "MemoryRevocations",
+    "Person",
     "RedisRevocations",
     "Revocations",
     "SessionCookie",

@@ -25,6 +25,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from auth.errors import SessionUnchecked
 from auth.pauses import Pauses, Sleep, repeat
@@ -79,6 +80,7 @@ class RedisRevocations(MemoryRevocations):
         self._skew = 0.0
         self._pauses = Pauses(*PAUSES)
         self._unsent: dict[str, float] = {}
+        self._redis: Redis | None = None
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
 
@@ -102,6 +104,15 @@ class RedisRevocations(MemoryRevocations):
         if not self._loaded and begun < self._born:
             raise SessionUnchecked(self._fault or "")
         return False
+
+    async def claim(self, key: str, *, until: float) -> bool:
+        """As the protocol says. While Redis is away, of this replica and what it has heard of the others."""
+        is_first = await super().claim(key, until=until)
+        if is_first and self._redis is not None:
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return bool(await self._redis.set(f"{self._name}:{key}", 1, nx=True, exat=math.ceil(until)))
+        return is_first
 
     @property
     def problem(self) -> str | None:
@@ -145,9 +156,13 @@ class RedisRevocations(MemoryRevocations):
             await self._compare(redis)
             self._report(None)
             self._pauses.reset()
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._send(redis))
-                both.create_task(self._listen(channel))
+            self._redis = redis
+            try:
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._send(redis))
+                    both.create_task(self._listen(channel))
+            finally:
+                self._redis = None
 
     def _client(self) -> Redis:
         return Redis.from_url(

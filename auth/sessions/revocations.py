@@ -13,13 +13,19 @@ SWEEP_SECONDS = 60.0
 
 
 class Revocations(Protocol):
-    """What the session asks. Neither call does I/O: a shared store is read and written behind it."""
+    """What is asked of them. No call but `claim` does I/O: a shared store is read and written behind it."""
 
     def revoke(self, key: str, *, until: float, at: float | None = None) -> None:
         """End every session of `key` begun up to `at` (now); forget about it at `until`. Both in epoch seconds."""
 
     def is_revoked(self, keys: Iterable[str], *, begun: float) -> bool:
         """True when a session begun at `begun` (epoch seconds) was ended under any of its keys."""
+
+    def moment(self, key: str) -> float | None:
+        """Up to which moment the sessions of `key` are ended, None where nothing is known of it."""
+
+    async def claim(self, key: str, *, until: float) -> bool:
+        """True for the first who asks, of all replicas; the others may ask at the same time."""
 
 
 class MemoryRevocations:
@@ -44,3 +50,12 @@ class MemoryRevocations:
 
     def is_revoked(self, keys: Iterable[str], *, begun: float) -> bool:
         return any(begun <= self._ended[key][0] for key in keys if key in self._ended)
+
+    def moment(self, key: str) -> float | None:
+        at, until = self._ended.get(key, (0.0, 0.0))
+        return at if until > self._now() else None
+
+    async def claim(self, key: str, *, until: float) -> bool:
+        is_first = self.moment(key) is None
+        self.revoke(key, until=until)
+        return is_first

@@ -14,15 +14,13 @@ from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
 from auth.errors import AuthError, SessionExpired, SessionIdle, SessionRevoked, SessionUnchecked
-from auth.identity import Identity, lower_ascii
+from auth.identity import Identity, lower_ascii, one_line
 from auth.sessions.cookie import KNOWN_COOKIES, validated
 from auth.sessions.revocations import Revocations
 from auth.settings import ProviderSettings
 
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
-JOINERS = "\u200c\u200d"
-"""Not printable to Python, and part of how Persian, Hindi and many emoji are written."""
 
 
 class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -47,8 +45,8 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seen: float
 
 
-class _Held(Struct, frozen=True, kw_only=True):
-    """What a cookie holds, and what follows from it: who this is, and by which keys it may have been revoked."""
+class Held(Struct, frozen=True, kw_only=True):
+    """A session, and what follows from it: who this is, and by which keys it may have been revoked."""
 
     person: Person
     identity: Identity
@@ -113,7 +111,7 @@ class Sessions:
         """
         self.end(session)
         now = round(self._now(), 3)
-        text: dict[str, Any] = {key: _text(claims.get(key)) for key in ("name", "email", "picture")}
+        text: dict[str, Any] = {key: one_line(claims.get(key)) for key in ("name", "email", "picture")}
         if not self._pictures or not (text["picture"] or "").startswith("https://"):
             text["picture"] = None
         sid = claims.get("sid")
@@ -174,7 +172,30 @@ class Sessions:
             return False
         return held is not None
 
-    def _check(self, held: _Held, now: float) -> None:
+    def held_in(self, session: dict[str, Any]) -> Person | None:
+        """The session that was read from this cookie, to be handed on to a program under an id of its own."""
+        held = self._held(session)
+        return held.person if held else None
+
+    def held(self, person: Person) -> Held:
+        """As from a cookie.
+
+        Raises:
+            SessionExpired: its provider is configured no more.
+        """
+        if person.provider not in self._providers:
+            raise SessionExpired("the provider is configured no more")
+        identity = self._identity(person)
+        third = _sid_key(identity.issuer, person.sid) if person.sid else _no_sid_key(identity.identity)
+        return Held(person=person, identity=identity, keys=(person.id, identity.identity, third))
+
+    def check_lasting(self, held: Held, now: float) -> None:
+        """That a session has not ended, whenever it was last used.
+
+        Raises:
+            SessionRevoked, SessionExpired: it has.
+            SessionUnchecked: that is not to be known just now.
+        """
         person = held.person
         if person.config != self._configs[person.provider]:
             raise SessionExpired("the provider or who may enter was configured anew")
@@ -182,6 +203,10 @@ class Sessions:
             raise SessionRevoked("signed out")
         if not person.begun <= now + 60 or now >= held.identity.expires_at:
             raise SessionExpired(f"begun {now - person.begun:.0f} s ago")
+
+    def _check(self, held: Held, now: float) -> None:
+        self.check_lasting(held, now)
+        person = held.person
         seen = max(person.seen, self._seen.get(person.id, 0.0))
         if now - seen > self._idle:
             raise SessionIdle(f"idle for {now - seen:.0f} s")
@@ -218,7 +243,7 @@ class Sessions:
         for key in keys:
             self._revocations.revoke(key, until=self._now() + self._lifetime)
 
-    def _held(self, session: dict[str, Any]) -> _Held | None:
+    def _held(self, session: dict[str, Any]) -> Held | None:
         """The session in a cookie, None where there is none.
 
         Raises:
@@ -230,15 +255,9 @@ class Sessions:
         except TypeError:  # a member that cannot be hashed is none of a session's
             return None
 
-    def _meaning(self, *members: tuple[str, Any]) -> _Held | None:
+    def _meaning(self, *members: tuple[str, Any]) -> Held | None:
         person = validated(dict(members), Person)
-        if person is None:
-            return None
-        if person.provider not in self._providers:
-            raise SessionExpired("the provider is configured no more")
-        identity = self._identity(person)
-        third = _sid_key(identity.issuer, person.sid) if person.sid else _no_sid_key(identity.identity)
-        return _Held(person=person, identity=identity, keys=(person.id, identity.identity, third))
+        return self.held(person) if person else None
 
     def _identity(self, person: Person) -> Identity:
         email, bits = person.email or "", int(person.groups or "0", 16)
@@ -273,11 +292,3 @@ def _no_sid_key(person: str) -> str:
 
 def _short_hash(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:9]).decode()
-
-
-def _text(value: object) -> str | None:
-    """A claim as text to show: one line, without control characters, None when there is nothing to show."""
-    if not isinstance(value, str):
-        return None
-    shown = "".join(c if c.isprintable() or c in JOINERS else " " for c in value[:1024])
-    return " ".join(shown.split()) or None

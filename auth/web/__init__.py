@@ -7,6 +7,8 @@ from auth.web.headers import has_body, header, is_page_load, is_same_origin
 from auth.web.lingering_close import LingeringClose
 from auth.web.pages import TEMPLATES, Pages
 from auth.web.public_address import PublicAddress
+from auth.web.public_fetch import PublicFetch, public_host
+from auth.web.resources import ProtectedResources
 
 __all__ = [
     "DIRECT",
@@ -16,11 +18,14 @@ __all__ = [
     "FetchFailed",
     "LingeringClose",
     "Pages",
+    "ProtectedResources",
     "PublicAddress",
+    "PublicFetch",
     "fetch_json",
     "has_body",
     "header",
     "is_page_load",
     "is_same_origin",
+    "public_host",
     "read_body",
 ]

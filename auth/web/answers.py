@@ -25,6 +25,7 @@ from auth.identity import Identity, credential_in
 from auth.urls import Site
 from auth.web.headers import has_body, header, is_page_load
 from auth.web.pages import Pages
+from auth.web.resources import ProtectedResources
 
 REASONS: Mapping[str, str] = {
     error.code: error.sentence for error in (*subclasses(NotSignedIn), *subclasses(SignInError))
@@ -42,10 +43,10 @@ RETRY_SECONDS = {429: "60", 503: "10"}
 class Answers:
     """Turns an error into the answer that this caller can use."""
 
-    def __init__(self, site: Site, pages: Pages, *, resource_metadata: str | None) -> None:
+    def __init__(self, site: Site, pages: Pages, *, resources: ProtectedResources | None) -> None:
         self._site = site
         self._pages = pages
-        self._resource_metadata = resource_metadata
+        self._resources = resources
 
     def to(self, error: AuthError, scope: Scope) -> Response:
         """The answer, after one line in the log."""
@@ -60,7 +61,7 @@ class Answers:
         if error.status in RETRY_SECONDS:
             response.headers["Retry-After"] = RETRY_SECONDS[error.status]
         elif response.status_code == 401 or isinstance(error, BearerError):
-            self._challenge(error, response)
+            self._challenge(error, scope, response)
         return _closing(response) if has_body(scope) else response
 
     def to_provider(self, error: AuthError, scope: Scope) -> Response:
@@ -126,11 +127,11 @@ class Answers:
             actions=actions or [("To the start", f"{self._site.prefix}/")],
         )
 
-    def _challenge(self, error: AuthError, response: Response) -> None:
+    def _challenge(self, error: AuthError, scope: Scope, response: Response) -> None:
         """RFC 6750 section 3, RFC 9728 section 5.1."""
         params = {}
-        if self._resource_metadata:
-            params["resource_metadata"] = self._resource_metadata
+        if self._resources:
+            params["resource_metadata"] = self._resources.address(scope["path"])
         if isinstance(error, BearerError):
             params |= {"error": error.code, "error_description": error.sentence}
         if isinstance(error, ScopeTooNarrow):

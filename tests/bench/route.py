@@ -58,6 +58,7 @@ def behind_sessions(route: Route, *, checked: bool) -> ASGIApp:
             base_url=SETTINGS.base_url,
             sessions=sessions,
             verifier=known,
+            grants=None,
             session_cookie=partial(session_cookie_of, SETTINGS),
         )
     return session_cookie_of(SETTINGS, app)

@@ -65,7 +65,7 @@ class World:
     def start(self, **settings: Any) -> LocalProvider:
         made = Settings(_env_file=None, **settings)  # type: ignore[call-arg]
         pages = Pages(app_title=made.app_title, prefix=made.site.prefix)
-        answers = Answers(made.site, pages, resource_metadata=None)
+        answers = Answers(made.site, pages, resources=None)
         self.provider = LocalProvider(
             base=made.base_url, pages=pages, allowed_domains=made.allowed_domains, now=lambda: self.now
         )

@@ -199,6 +199,7 @@ async def test_who_is_calling_is_shown_with_every_member_there_is(client: httpx2
         "kind": "person",
         "scopes": ["aws.cognito.signin.user.admin", "openid", "profile"],
         "groups": ["admin", "readers"],
+        "client": None,
         "expires_at": NOW + 3600,
     }
     program = (await client.get("/user/me", headers=bearer(PROGRAM))).json()

@@ -11,13 +11,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.settings import Settings
-from auth.web import Answers, Pages
+from auth.web import Answers, Pages, ProtectedResources
 
 
-def made_answers(settings: Settings, *, resource_metadata: str | None = None) -> Answers:
+def made_answers(settings: Settings, *, resources: ProtectedResources | None = None) -> Answers:
     """What turns errors into HTTP in an app of these settings."""
     pages = Pages(app_title=settings.app_title, prefix=settings.site.prefix)
-    return Answers(settings.site, pages, resource_metadata=resource_metadata)
+    return Answers(settings.site, pages, resources=resources)
 
 
 def http_scope(

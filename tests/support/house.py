@@ -51,6 +51,7 @@ class House:
             base_url=self.settings.base_url,
             sessions=self.sessions,
             verifier=self.verifier,
+            grants=None,
             session_cookie=partial(session_cookie_of, self.settings),
         )
 

@@ -362,10 +362,12 @@ def test_who_comes_without_a_token_is_told_where_to_get_one(served: AppServer, m
     answer = httpx.request(method, f"{served.url}{path}", json=request_for("queued", {"text": "hello"}))
     assert answer.status_code == 401
     url = extract_resource_metadata_from_www_auth(answer)
-    assert url == f"{served.url}/.well-known/oauth-protected-resource"
+    own = path.rstrip("/").endswith(("/mcp", "/sse"))  # what clients call is described on its own (RFC 9728)
+    assert url == f"{served.url}/.well-known/oauth-protected-resource{path if own else ''}"
     metadata = ProtectedResourceMetadata.model_validate_json(httpx.get(url).content)
-    assert check_resource_allowed(f"{served.url}{MCP}", str(metadata.resource))
-    assert [str(issuer) for issuer in metadata.authorization_servers] == [f"{served.url}/local/local_pool"]
+    assert check_resource_allowed(f"{served.url}{path if own else MCP}", str(metadata.resource))
+    issuers = [str(issuer) for issuer in metadata.authorization_servers]
+    assert issuers == [f"{served.url}/", f"{served.url}/local/local_pool"]  # people's programs ask this app itself
     assert metadata.bearer_methods_supported == ["header"]
 
 
@@ -606,7 +608,7 @@ async def test_behind_a_prefix_every_address_is_the_public_one(served: AppServer
         address = text_of(await post(client, "written", {"text": "hello"}))
         refused = await client.get(MCP, headers={"Authorization": "Bearer x"})
     assert address.startswith(f"{public.url}/gradio/gradio_api/file=")
-    assert f'"{public.url}/.well-known/oauth-protected-resource"' in refused.headers["www-authenticate"]
+    assert f'"{public.url}/.well-known/oauth-protected-resource{MCP}"' in refused.headers["www-authenticate"]
 
 
 def blocks_of(server: AppServer) -> gr.Blocks:

@@ -33,6 +33,7 @@ from auth.errors import (
     subclasses,
 )
 from auth.identity import Credential, Identity
+from auth.web import ProtectedResources
 from auth.web.answers import REASONS, Answers
 from tests.support.asgi import Answer, ask, http_scope, made_answers
 from tests.support.clock import NOW
@@ -47,9 +48,10 @@ API = {"Accept": "application/json"}
 ADA = Identity(username="ada", issuer="i", subject="s", kind="person", expires_at=int(NOW))
 
 
-def answers(*, resource_metadata: str | None = None, **changes: Any) -> Answers:
+def answers(*, with_resources: bool = False, **changes: Any) -> Answers:
     settings = sound_settings(**changes)
-    return made_answers(settings, resource_metadata=resource_metadata)
+    resources = ProtectedResources(settings.site, authorization_servers=("https://as.example",), scopes=())
+    return made_answers(settings, resources=resources if with_resources else None)
 
 
 async def to(error: AuthError, *args: Any, given: Answers | None = None, **changes: Any) -> Answer:
@@ -166,7 +168,7 @@ async def test_a_challenge_stands_where_credentials_are_asked_for_and_nowhere_el
 
 @pytest.mark.anyio
 async def test_a_challenge_says_where_the_protected_resource_is_described() -> None:
-    given = answers(resource_metadata=METADATA)
+    given = answers(with_resources=True)
     nobody = await to(NotSignedIn(), headers=API, given=given)
     assert nobody.headers["www-authenticate"] == f'Bearer resource_metadata="{METADATA}"'
     expired = await to(TokenExpired(), headers=API, given=given)

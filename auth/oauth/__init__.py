@@ -1,0 +1,14 @@
+"""Authlib's authorization server on Starlette: what every issuer in this app is built on."""
+
+from auth.oauth.code_grant import S256, CodeGrant
+from auth.oauth.seal import Seal
+from auth.oauth.server import OAuthRequest, OAuthServer, params_of
+
+__all__ = [
+    "S256",
+    "CodeGrant",
+    "OAuthRequest",
+    "OAuthServer",
+    "Seal",
+    "params_of",
+]
