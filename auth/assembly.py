@@ -101,6 +101,8 @@ class Auth:
         self.verifier: CognitoVerifier | None = None
         if pool:
             self.verifier = cognito_verifier(pool, fetch=lambda url: fetch_json(self._http, url), now=now)
+        self.checks: list[Callable[[], str | None]] = []
+        """What must hold for anybody to be served; each says what is wrong, None where nothing is."""
         self.programs = self._programs(settings) if settings.has_people_tokens else None
         issuers = [site.base_url] if self.programs else []
         issuers += self.verifier.key_sets if self.verifier else []
@@ -201,7 +203,8 @@ class Auth:
             key_sets = set(self.verifier.key_sets.values())
             problems += [f"cognito: {keys.problem}" for keys in key_sets if keys.problem]
             ready = ready or any(keys.ready for keys in key_sets)
-        return problems, ready
+        faults = [fault for check in self.checks if (fault := check())]
+        return problems + faults, ready and not faults
 
 
 def _shared_revocations(settings: Settings, now: Callable[[], float]) -> RedisRevocations | None:

@@ -108,7 +108,7 @@ def mount_main(
             mcp_server=settings.mcp_server,
             **main.options(**main_look(title=settings.app_title, prefix=auth.site.prefix)),
         )
-    isolate(mounted, rooms, refuse=auth.answers.to, limits=limits)
+    auth.checks.append(isolate(mounted, rooms, refuse=auth.answers.to, limits=limits))
     if settings.mcp_server:
         bind_mcp(mounted)
 

@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 from uuid import uuid4
 
 import gradio as gr
@@ -23,14 +23,12 @@ import pytest
 from gradio.route_utils import MediaStream
 from PIL import Image
 
-from tests.support.app_server import AppServer, Browser
+from tests.isolation.support import API, Caller, address, file_object, messages, person, program
+from tests.support.app_server import AppServer
 from tests.support.provider import Provider
 
-API = "/gradio/gradio_api"
 NOTHING = b'{"detail":"There is nothing at this address.","error":"not_found"}'
 SECRET = b"secret"
-FILE_DATA = {"_type": "gradio.FileData"}
-AS_A_SCRIPT = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
 STEP_SECONDS = 0.02
 LISTEN_SECONDS = 4.0
 
@@ -136,71 +134,6 @@ def people_blocks(asset: Path) -> gr.Blocks:
     return blocks
 
 
-# -- the people -------------------------------------------------------------------------------------------------------
-
-
-class Caller:
-    """Somebody's way into the API, as a script or a program has it."""
-
-    def __init__(self, browser: Browser, **headers: str) -> None:
-        self._http = browser
-        self._headers = {**AS_A_SCRIPT, **headers}
-        self.session = uuid4().hex
-
-    @contextmanager
-    def stream(self, method: str, path: str, headers: Mapping[str, str] = {}, **request: Any) -> Iterator[Any]:
-        with self._http.stream(method, path, headers={**self._headers, **headers}, **request) as response:
-            yield response
-
-    def ask(self, method: str, path: str, **request: Any) -> httpx2.Response:
-        with self.stream(method, path, **request) as response:
-            response.read()
-        return response
-
-    def get(self, path: str) -> httpx2.Response:
-        return self.ask("GET", f"{API}/{path}")
-
-    def upload(self, name: str, content: bytes, **query: str) -> str:
-        response = self.ask("POST", f"{API}/upload", files={"files": (name, content)}, params=query)
-        assert response.status_code == 200, response.text
-        (path,) = response.json()
-        return str(path)
-
-    def join(self, function: str, *data: object, session: str = "") -> httpx2.Response:
-        return self.ask("POST", f"{API}/queue/join", json=joining(session or self.session, function, *data))
-
-    def run(self, function: str, *data: object, session: str = "") -> Any:
-        """What an event gives in the end."""
-        joined = self.join(function, *data, session=session)
-        assert joined.status_code == 200, joined.text
-        with self.stream("GET", f"{API}/queue/data", params={"session_hash": session or self.session}) as stream:
-            for message in messages(stream):
-                if message["msg"] == "process_completed" and message["event_id"] == joined.json()["event_id"]:
-                    assert message["success"], message
-                    return message["output"]["data"]
-        raise AssertionError("the stream ended before the event")
-
-
-def messages(stream: httpx2.Response) -> Iterator[dict[str, Any]]:
-    return (json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: "))
-
-
-functions: dict[str, int] = {}
-
-
-def joining(session: str, function: str, *data: object) -> dict[str, Any]:
-    return {"session_hash": session, "fn_index": functions[function], "data": data}
-
-
-def file_object(path: str, **more: object) -> dict[str, Any]:
-    return {"path": path, "orig_name": "a.txt", **more, "meta": FILE_DATA}
-
-
-def address(path: str) -> str:
-    """A file's address in the API; the dots are encoded, or the client takes them out."""
-    return f"file={quote(path)}".replace("..", "%2e%2e").replace("/./", "/%2e/")
-
-
 blocks: list[gr.Blocks] = []
 
 
@@ -217,25 +150,13 @@ def house(providers: Mapping[str, Provider], tmp_path_factory: pytest.TempPathFa
         yield server
 
 
-def person(house: AppServer, **claims: object) -> Iterator[Caller]:
-    """Somebody in a browser of their own, for one turn of a loop."""
-    with house.browser() as browser:
-        with house.providers["acme"].signing_in(**claims):
-            browser.sign_in()
-        yield Caller(browser)
-
-
-def program(house: AppServer) -> Iterator[Caller]:
-    with house.browser() as http:
-        credentials = ("local-program", "local-secret")
-        grant = http.post("/local/oauth2/token", data={"grant_type": "client_credentials"}, auth=credentials)
-        yield Caller(http, Authorization=f"Bearer {grant.json()['access_token']}")
+# -- the people --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def alice(house: AppServer) -> Iterator[Caller]:
     for alice in person(house):
-        functions.update({d["api_name"]: d["id"] for d in alice.ask("GET", "/gradio/config").json()["dependencies"]})
+        functions.update(alice.functions)
         yield alice
 
 
@@ -245,6 +166,13 @@ def other(request: pytest.FixtureRequest, house: AppServer, alice: Caller) -> It
 
 
 # -- everything of somebody's -----------------------------------------------------------------------------------------
+
+
+functions: dict[str, int] = {}
+
+
+def joining(session: str, function: str, *data: object) -> dict[str, Any]:
+    return {"session_hash": session, "fn_index": functions[function], "data": data}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,11 +24,16 @@ def rooms_of(secret_key: str) -> Rooms:
     return Rooms(gradio_hooks.hooks().root, secret_key=secret_key)
 
 
-def isolate(app: App, rooms: Rooms, *, refuse: Callable[[AuthError, Scope], Response], limits: Limits) -> None:
+def isolate(
+    app: App, rooms: Rooms, *, refuse: Callable[[AuthError, Scope], Response], limits: Limits
+) -> Callable[[], str | None]:
     """Have mounted Blocks answer every request, and run every event, in its caller's room.
 
     Args:
         refuse: the answer to what is refused.
+
+    Returns:
+        What says why events are not run just now; None where they are.
     """
     gradio_hooks.isolate_events(
         app, rooms, limits=limits, is_still_valid=lambda request: credential_in(request.scope).is_still_valid()
@@ -50,3 +55,4 @@ def isolate(app: App, rooms: Rooms, *, refuse: Callable[[AuthError, Scope], Resp
             forget_upload=gradio_hooks.forget_upload,
         )
     )
+    return partial(gradio_hooks.queue_problem, app)

@@ -226,14 +226,16 @@ class Hooks:
             if not is_building and not self.is_open(str(path)):
                 raise InvalidPathError(f"Cannot move {path} to the gradio cache dir.")
             return
-        self._check_allowed(path, check_in_upload_folder)
-        if is_building or is_listed(place, blocks.allowed_paths if blocks else ()):
+        in_temp = is_in(place, os.path.realpath(self._gettempdir()))  # Gradio asks for the room's own
+        if check_in_upload_folder or not in_temp:
+            self._check_allowed(path, check_in_upload_folder)
+        if is_building or blocks is None or is_listed(place, blocks.allowed_paths):
             return
         call = _call.get()
-        if os.path.realpath(os.getcwd()) == os.sep and not is_in(place, os.path.realpath(self._gettempdir())):
-            raise InvalidPathError(f"Cannot move {path}: add its folder to allowed_paths.")
-        if call and os.stat(place).st_ctime < call.since and _is_sent(str(path), place, call.sent):
-            raise InvalidPathError(f"Cannot move {path}: a caller named it. Add its folder to allowed_paths.")
+        is_callers = call and os.stat(place).st_ctime < call.since and _is_sent(str(path), place, call.sent)
+        is_systems = not in_temp and os.path.realpath(os.getcwd()) == os.sep
+        if is_callers or is_systems or is_listed(place, blocks.blocked_paths):
+            raise InvalidPathError(f"Cannot move {path}: not the app, but its caller, chose it. See allowed_paths.")
 
     # What a component that is none of files shows may be what came in, so files in it count as if they came in.
 
@@ -552,6 +554,10 @@ def isolate_events(app: routes.App, rooms: Rooms, *, limits: Limits, is_still_va
 
     _replace(blocks, "process_api", process_api)
     _replace(blocks, "run_extra_startup_events", run_extra_startup_events)
+
+
+def queue_problem(app: routes.App) -> str | None:
+    return "queue: it has stopped, and is started again" if app.get_blocks()._queue.stopped else None
 
 
 async def _sweep_hourly(rooms: Rooms) -> None:

@@ -5,11 +5,16 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from auth.errors import TooManyRequests
 
 HOUR_SECONDS = 3600.0
+OTHERS_SECONDS = 1.0
+"""Who has asked within this time is there."""
+TURN_SECONDS = 1.0
+"""The longest that a call is put off for the others' sake."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +28,7 @@ class Limits:
         sessions: that are kept. A new one takes the place of the oldest of theirs in which nothing waits or runs.
         upload_bytes: sent as files within an hour.
         values: texts, numbers and the like in one body of JSON.
+        calls, calls_per_second: made in a row, and then steadily, before those of others come first.
     """
 
     events: int = 200
@@ -31,6 +37,8 @@ class Limits:
     sessions: int = 1_000
     upload_bytes: int = 8 * 2**30
     values: int = 250_000
+    calls: int = 60
+    calls_per_second: int = 30
     refusals_per_second: int = 100
 
     def check_events(self, count: int) -> None:
@@ -53,6 +61,8 @@ class Accounts:
         self._requests: Counter[str] = Counter()
         self._uploads: OrderedDict[str, tuple[float, int]] = OrderedDict()
         """Since when, and how many bytes."""
+        self._calls: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """When the last was, and how many are not yet made up for; who called last comes last."""
 
     @contextmanager
     def request(self, who: str) -> Iterator[None]:
@@ -75,6 +85,20 @@ class Accounts:
     def patience(self, who: str) -> float:
         """Seconds that a refusal of too much is put off, so that who is refused cannot keep the app busy with it."""
         return self._requests[who] / self._limits.refusals_per_second
+
+    def turn(self, who: str) -> float:
+        """Seconds that a call is to be put off: none after few calls in a row, nor while nobody is there who asks for
+        less at once.
+        """
+        now = self._now()
+        while self._calls and now - next(iter(self._calls.values()))[0] > HOUR_SECONDS:
+            self._calls.popitem(last=False)
+        at, count = self._calls.pop(who, (now, 0.0))
+        count = max(0.0, count - (now - at) * self._limits.calls_per_second) + 1
+        others = takewhile(lambda other: now - self._calls[other][0] < OTHERS_SECONDS, reversed(self._calls))
+        gives_way = count > self._limits.calls and any(self._requests[one] < self._requests[who] for one in others)
+        self._calls[who] = now, count
+        return min(TURN_SECONDS, (count - self._limits.calls) / self._limits.calls_per_second) if gives_way else 0.0
 
     def upload(self, who: str, size: int) -> None:
         """Bytes that were sent as part of a file.

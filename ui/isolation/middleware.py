@@ -99,6 +99,8 @@ class Isolation:
         if verdict is Verdict.UPLOAD:
             receive = self._counted(receive, room)
         elif scope["method"] == "POST":
+            if seconds := self._accounts.turn(room.name):
+                await asyncio.sleep(seconds)
             receive = await self._bounded(scope, receive)
         inside = self._rooms.links if verdict is Verdict.PAGE and "deep_link" in query else room
         try:
