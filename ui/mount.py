@@ -18,6 +18,7 @@ from auth.errors import CallMalformed, NotFound
 from auth.identity import credential_in
 from auth.urls import Site
 from auth.web import REASONS, Answers
+from ui.access import keep_parts
 from ui.arguments import Main
 from ui.blocks import load_blocks
 from ui.isolation import Limits, isolate, prove, rooms_of
@@ -109,6 +110,7 @@ def mount_main(
             **main.options(**main_look(title=settings.app_title, prefix=auth.site.prefix)),
         )
     auth.checks.append(isolate(mounted, rooms, refuse=auth.answers.to, limits=limits))
+    keep_parts(mounted, auth.answers)
     if settings.mcp_server:
         bind_mcp(mounted)
 

@@ -27,7 +27,7 @@ ORDER = (
 INSIDE_UI = (
     ("ui.mount",),
     ("ui.main", "ui.login", "ui.mcp", "ui.blocks"),
-    ("ui.look", "ui.arguments"),
+    ("ui.look", "ui.access", "ui.arguments"),
     ("ui.isolation", "ui.serving"),
 )
 LIBRARIES = {"gradio": ("app", "ui"), "gradio_client": ("app", "ui"), "authlib": ("auth",), "joserfc": ("auth",)}

@@ -1,0 +1,376 @@
+"""Parts of the Blocks that a rule keeps for some (`auth.access`): guarded on the server, and shown to nobody else.
+
+A rule keeps what is made or rendered inside of its `with`. What belongs to that is kept with it: an event that reads or
+writes a kept component, that only kept components set off, or that follows a kept event; whatever a kept event renders.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from copy import copy
+from typing import Any
+from urllib.parse import parse_qsl
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import gradio as gr
+from gradio import caching, route_utils
+from gradio.block_function import BlockFunction
+from gradio.blocks import Block, BlocksConfig
+from gradio.context import get_blocks_context
+from gradio.layouts import Form
+from gradio.routes import App
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from auth import Access, AuthError, Identity
+from auth.access import Part
+from auth.errors import NotPermitted
+from auth.identity import NO_CREDENTIAL, caller, calling, credential_in
+from auth.web import Answers
+
+Rules = tuple[Access, ...]
+"""All of them must allow."""
+Run = Callable[..., Awaitable[dict[str, Any]]]
+
+log = logging.getLogger("auth")
+
+_rules: WeakKeyDictionary[Block | BlockFunction, Rules] = WeakKeyDictionary()
+_pages: WeakKeyDictionary[gr.Blocks, dict[str, Rules]] = WeakKeyDictionary()
+
+
+# -- while the Blocks are put together --------------------------------------------------------------------------------
+
+
+@contextmanager
+def kept_part(rule: Access, context: Part | None = None) -> Iterator[Any]:
+    """What is made or rendered in here, and in the page, tab or row that is `context`, is kept by `rule`.
+
+    Raises:
+        RuntimeError: there are no Blocks here.
+    """
+    with context or nullcontext() as entered:
+        config = get_blocks_context()
+        if config is None:
+            raise RuntimeError("Access.only() guards what is made in Blocks: put it inside of a `with gr.Blocks()`.")
+        if context is config.root_block:
+            pages = _pages.setdefault(config.root_block, {})
+            page = config.root_block.current_page
+            pages[page] = (*pages.get(page, ()), rule)
+        elif isinstance(context, Block):
+            _keep(context, (rule,))
+        with _keeping(config, (rule,)):
+            yield entered
+
+
+@contextmanager
+def _keeping(config: BlocksConfig, rules: Rules) -> Iterator[None]:
+    """What becomes part of these Blocks in here is kept by `rules`."""
+    before: dict[int, Block | BlockFunction] = {**config.blocks}
+    functions_before = {**config.fns}
+    yield
+    for number, block in config.blocks.items():
+        if before.get(number) is not block:
+            _keep(block, rules)
+    for number, function in config.fns.items():
+        if functions_before.get(number) is not function:
+            _keep(function, rules)
+
+
+def _keep(made: Block | BlockFunction, rules: Rules) -> None:
+    _rules[made] = (*_rules.get(made, ()), *rules)
+    for rule in rules:
+        if isinstance(made, BlockFunction):
+            if made.validator:
+                made.validator = rule.only(made.validator)
+            continue
+        for name in {*dir(type(made)), *vars(made)}:
+            if getattr(function := getattr(made, name, None), "_is_server_fn", False):
+                setattr(made, name, rule.only(function))
+
+
+# -- once they are there ----------------------------------------------------------------------------------------------
+
+
+class Refused(gr.Error):
+    """What Gradio tells of an event that its caller may not run."""
+
+    def __init__(self, error: AuthError) -> None:
+        super().__init__(error.sentence, title=error.title, print_exception=False)
+
+
+class KeptBlocks:
+    """Mounted Blocks, parts of which may be kept for some. Every question is about who is calling just now."""
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        self.blocks = blocks
+        self.functions = blocks.fns
+        self._run: Run = blocks.process_api
+
+    def rules_of_page(self, page: str | None) -> Rules:
+        return _pages.get(self.blocks, {}).get(page or "", ())
+
+    def rules_of(self, block: Block | None) -> Rules:
+        if block is None or block is self.blocks:
+            return ()
+        return (*_rules.get(block, ()), *self.rules_of_page(_page(block)))
+
+    def block(self, number: int | None, config: BlocksConfig) -> Block | None:
+        """As it was made: in a session another of the same number may stand in its place."""
+        return self.config.blocks.get(number) or config.blocks.get(number)  # type: ignore[arg-type]
+
+    def rules_of_function(self, function: BlockFunction, config: BlocksConfig) -> Rules:
+        """All rules that who runs it must meet. `config` has the components and functions of the caller's session."""
+        found = [*_rules.get(function, ()), *self.rules_of_page(_page(function))]
+        for block in (*function.inputs, *function.outputs):
+            found += self.rules_of(block)
+        before = config.fns.get(function.trigger_after) if function.trigger_after is not None else None
+        if before:
+            set_off_by = [self.rules_of_function(before, config)]
+        else:
+            set_off_by = [self.rules_of(self.block(number, config)) for number, _ in function.targets]
+        if all(set_off_by):
+            found += [rule for rules in set_off_by for rule in rules]
+        if function.rendered_in:
+            rendering = [one for one in config.fns.values() if one.renderable is function.rendered_in]
+            found += [rule for one in rendering for rule in self.rules_of_function(one, config)]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def rules(self) -> Rules:
+        """All there are of the Blocks as they were put together."""
+        found = [rule for block in self.blocks.blocks.values() for rule in self.rules_of(block)]
+        found += [rule for rules in _pages.get(self.blocks, {}).values() for rule in rules]
+        found += [rule for one in self.functions.values() for rule in self.rules_of_function(one, self.config)]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def config(self) -> BlocksConfig:
+        return self.blocks.default_config
+
+    def hides_function(self, function: BlockFunction) -> bool:
+        return not allowed(self.rules_of_function(function, self.config))
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    async def process_api(
+        self,
+        block_fn: BlockFunction | int,
+        *,
+        request: Any = None,
+        state: Any = None,
+        event_data: Any = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """In place of Gradio's own, through which every event comes: run it for its caller, if they may.
+
+        Raises:
+            Refused: they may not, or something that it called is not for them.
+        """
+        config = getattr(state, "blocks_config", self.config)
+        function = self.functions[block_fn] if isinstance(block_fn, int) else block_fn
+        rules = (*self.rules_of_function(function, config), *self.rules_of(getattr(event_data, "target", None)))
+        asking = request[0] if isinstance(request, list) else request
+        credential = caller() if asking is None else getattr(asking.state, "credential", NO_CREDENTIAL)
+        with calling(credential):
+            try:
+                for rule in rules:
+                    rule.check(credential.identity)
+                with _keeping(config, rules) if rules else nullcontext():
+                    output = await self._run(
+                        block_fn=function, request=request, state=state, event_data=event_data, **more
+                    )
+            except AuthError as error:
+                if caching._probe_mode_active.get():  # whether the answer is kept; the event is refused when it runs
+                    raise caching.CacheMissError from None
+                about = {"error": type(error).__name__, "code": error.code, "function": function.api_name}
+                log.warning("refused: %s", error, extra={"about": about})
+                if asking is not None:
+                    asking.state.refused = error.status
+                raise Refused(error) from None
+            if output.get("render_config"):
+                self.prune(output["render_config"], config)
+        return output
+
+    # -- what is shown ------------------------------------------------------------------------------------------------
+
+    def prune(self, shown: dict[str, Any], config: BlocksConfig) -> None:
+        """Take out of a page's configuration what is not for the caller."""
+
+        def hides(block: Block | None) -> bool:
+            if isinstance(block, Form) and block.children:  # put by Gradio around fields that stand together
+                return all(map(hides, block.children))
+            return not allowed(self.rules_of(block))
+
+        def is_shown(number: int | None) -> bool:
+            block = self.block(number, config)
+            return number in (None, self.blocks._id) or (block is not None and not hides(block))
+
+        def pruned(layout: dict[str, Any]) -> dict[str, Any]:
+            if "children" in layout:
+                layout["children"] = [pruned(child) for child in layout["children"] if is_shown(child["id"])]
+            return layout
+
+        hidden = {number for number, one in config.fns.items() if not allowed(self.rules_of_function(one, config))}
+        closed = {page for page in shown["page"] if not allowed(self.rules_of_page(page))}
+        shown["components"] = [component for component in shown["components"] if is_shown(component["id"])]
+        shown["dependencies"] = [one for one in shown["dependencies"] if one["id"] not in hidden]
+        for one in shown["dependencies"]:
+            one["targets"] = [target for target in one["targets"] if is_shown(target[0])]
+        for component in shown["components"]:
+            if component["type"] == "navbar" and component["props"].get("value"):
+                entries = component["props"]["value"]
+                component["props"]["value"] = [entry for entry in entries if entry[1].strip("/") not in closed]
+        if "layout" in shown:
+            pruned(shown["layout"])
+        if "pages" in shown:
+            shown["pages"] = [page for page in shown["pages"] if page[0] not in closed]
+        shown["page"] = {name: page for name, page in shown["page"].items() if name not in closed}
+        for page in shown["page"].values():
+            pruned(page["layout"])
+            page["components"] = [number for number in page["components"] if is_shown(number)]
+            page["dependencies"] = [number for number in page["dependencies"] if number not in hidden]
+
+    def api_info(self, get_api_info: Callable[..., Any]) -> Callable[..., Any]:
+        """Gradio's own, without what is not for the caller."""
+
+        def get(all_endpoints: bool = False, page: str | None = None) -> Any:
+            info = get_api_info(all_endpoints=all_endpoints, page=page)
+            hidden = {f"/{one.api_name}" for one in self.functions.values() if self.hides_function(one)}
+            named = info["named_endpoints"]
+            return {**info, "named_endpoints": {name: one for name, one in named.items() if name not in hidden}}
+
+        return get
+
+
+def _page(made: Block | BlockFunction) -> str | None:
+    """The page that it is on: what is rendered later is where it is rendered, whatever page was made last."""
+    return made.rendered_in.page if made.rendered_in else getattr(made, "page", None)
+
+
+def allowed(rules: Iterable[Access]) -> bool:
+    """Whether all of these rules allow who is calling."""
+    outcome = caller().outcome
+    return all(isinstance(outcome, Identity) and rule.allows(outcome) for rule in rules)
+
+
+class KeptPages:
+    """ASGI middleware, inside of the gate: says for whom a request runs, and refuses pages that are not for them."""
+
+    def __init__(self, app: ASGIApp, *, answers: Answers, kept: KeptBlocks) -> None:
+        self._app = app
+        self._answers = answers
+        self._kept = kept
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 500:
+                # Whatever a function raises in an unqueued call Gradio answers with 500.
+                message = {**message, "status": scope["state"].get("refused", 500)}
+            await send(message)
+
+        asked = [page for name, page in parse_qsl(scope["query_string"].decode("latin-1")) if name == "page"]
+        pages = [scope["path"].removeprefix(scope["root_path"]).strip("/"), *asked]
+        with calling(credential_in(scope)):
+            if all(allowed(self._kept.rules_of_page(page)) for page in pages):
+                await self._app(scope, receive, sent)
+            else:
+                await self._answers.to(NotPermitted("a page", actual=pages), scope)(scope, receive, send)
+
+
+class ByView:
+    """An attribute in which Gradio keeps what it worked out for everybody: apart for those who may see something else.
+
+    Its first value, set before the Blocks are served, is nobody's.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, app: "KeptApp", owner: type) -> Any:
+        return app.views.setdefault((self._name, app.view), copy(vars(app)[self._name]))
+
+    def __set__(self, app: "KeptApp", value: object) -> None:
+        app.views[self._name, app.view] = value
+
+
+class KeptApp(App):
+    """Gradio's app of Blocks with kept parts."""
+
+    all_rules: Rules
+    views: dict[Any, Any]
+    api_info = ByView()
+    all_app_info = ByView()
+    page_api_info = ByView()
+
+    @property
+    def view(self) -> Rules:
+        """The rules that allow who is calling: all who have the same see the same."""
+        return tuple(rule for rule in self.all_rules if allowed((rule,)))
+
+
+class Tools(dict[str, str]):
+    """The names of MCP tools and their endpoints; listed are only those that are for the caller."""
+
+    def __init__(self, tools: Mapping[str, str], kept: KeptBlocks, server: Any) -> None:
+        super().__init__(tools)
+        self._kept = kept
+        self._server = server
+
+    def items(self) -> Any:
+        try:
+            credential = self._server.request_context.request.state.credential
+        except LookupError:  # outside of the protocol, such as the page with all schemas
+            credential = caller()
+        with calling(credential):
+            hidden = {f"/{one.api_name}" for one in self._kept.functions.values() if self._kept.hides_function(one)}
+        return {tool: endpoint for tool, endpoint in super().items() if endpoint not in hidden}.items()
+
+    def values(self) -> Any:
+        return dict(self.items()).values()
+
+
+_kept_by_app: WeakValueDictionary[int, KeptBlocks] = WeakValueDictionary()
+_update_root_in_config = route_utils.update_root_in_config
+
+
+def _shown_config(config: Any, root: str) -> Any:
+    """In place of what Gradio does last to a page's configuration before it is sent."""
+    if kept := _kept_by_app.get(config.get("app_id")):
+        kept.prune(config, kept.config)
+    return _update_root_in_config(config, root)
+
+
+def keep_parts(mounted: App, answers: Answers) -> KeptBlocks:
+    """Have mounted Blocks run each event for its caller alone, and guard what is kept for some."""
+    blocks = mounted.get_blocks()
+    kept = KeptBlocks(blocks)
+    blocks.process_api = kept.process_api  # type: ignore[method-assign, assignment]
+    for function in blocks.fns.values():
+        is_kept = kept.rules_of_function(function, kept.config) or hasattr(function.fn, "rule")
+        if function.batch and is_kept:
+            function.max_batch_size = 1  # Gradio runs what it puts together for the caller of the first event
+    if rules := kept.rules:
+        _kept_by_app[blocks.app_id] = kept
+        route_utils.update_root_in_config = _shown_config
+        blocks.get_api_info = kept.api_info(blocks.get_api_info)  # type: ignore[method-assign]
+        mounted.__class__ = KeptApp
+        mounted.all_rules, mounted.views = rules, {}  # type: ignore[attr-defined]
+        if server := blocks.mcp_server_obj:
+            server.tool_to_endpoint = Tools(server.tool_to_endpoint, kept, server.mcp_server)
+    mounted.user_middleware.append(Middleware(KeptPages, answers=answers, kept=kept))
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, AuthError)
+        return answers.to(error, request.scope)
+
+    mounted.add_exception_handler(AuthError, refused)  # of what a component calls on the server
+    return kept
+
+
+Access.guard_part = staticmethod(kept_part)
