@@ -20,21 +20,18 @@ from gradio.context import get_blocks_context
 from gradio.layouts import Form
 from gradio.routes import App
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth import Access, AuthError, Identity
 from auth.access import Part
 from auth.errors import NotPermitted
-from auth.identity import NO_CREDENTIAL, caller, calling, credential_in
+from auth.events import log_event
+from auth.identity import caller, calling, credential_in
 from auth.web import Answers
 
 Rules = tuple[Access, ...]
 """All of them must allow."""
 Run = Callable[..., Awaitable[dict[str, Any]]]
-
-log = logging.getLogger("auth")
 
 _rules: WeakKeyDictionary[Block | BlockFunction, Rules] = WeakKeyDictionary()
 _pages: WeakKeyDictionary[gr.Blocks, dict[str, Rules]] = WeakKeyDictionary()
@@ -172,7 +169,8 @@ class KeptBlocks:
         function = self.functions[block_fn] if isinstance(block_fn, int) else block_fn
         rules = (*self.rules_of_function(function, config), *self.rules_of(getattr(event_data, "target", None)))
         asking = request[0] if isinstance(request, list) else request
-        credential = caller() if asking is None else getattr(asking.state, "credential", NO_CREDENTIAL)
+        scope: Scope | None = None if asking is None else getattr(asking, "request", asking).scope
+        credential = credential_in(scope) if scope else caller()
         with calling(credential):
             try:
                 for rule in rules:
@@ -184,10 +182,18 @@ class KeptBlocks:
             except AuthError as error:
                 if caching._probe_mode_active.get():  # whether the answer is kept; the event is refused when it runs
                     raise caching.CacheMissError from None
-                about = {"error": type(error).__name__, "code": error.code, "function": function.api_name}
-                log.warning("refused: %s", error, extra={"about": about})
-                if asking is not None:
-                    asking.state.refused = error.status
+                log_event(
+                    error.event,
+                    f"refused: {function.api_name}: {error}",
+                    scope,
+                    level=logging.WARNING,
+                    reason=str(error),
+                    code=error.code,
+                    status=error.status,
+                    error=type(error).__name__,
+                )
+                if scope:
+                    scope["state"]["refused"] = error.status
                 raise Refused(error) from None
             if output.get("render_config"):
                 self.prune(output["render_config"], config)
@@ -365,11 +371,7 @@ def keep_parts(mounted: App, answers: Answers) -> KeptBlocks:
             server.tool_to_endpoint = Tools(server.tool_to_endpoint, kept, server.mcp_server)
     mounted.user_middleware.append(Middleware(KeptPages, answers=answers, kept=kept))
 
-    async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, AuthError)
-        return answers.to(error, request.scope)
-
-    mounted.add_exception_handler(AuthError, refused)  # of what a component calls on the server
+    mounted.add_exception_handler(AuthError, answers.to_exception)  # of what a component calls on the server
     return kept
 
 
