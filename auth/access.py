@@ -125,7 +125,6 @@ class Access:
         guarded.__annotations__ = {}  # a partial has none
         functools.update_wrapper(guarded, function)
         guarded.__name__ = name
-        guarded.rule = self  # type: ignore[attr-defined]
         return guarded
 
 

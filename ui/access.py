@@ -169,7 +169,7 @@ class KeptBlocks:
         function = self.functions[block_fn] if isinstance(block_fn, int) else block_fn
         rules = (*self.rules_of_function(function, config), *self.rules_of(getattr(event_data, "target", None)))
         asking = request[0] if isinstance(request, list) else request
-        scope: Scope | None = None if asking is None else getattr(asking, "request", asking).scope
+        scope: Scope | None = None if asking is None else getattr(asking, "request", asking).scope  # type: ignore[union-attr]
         credential = credential_in(scope) if scope else caller()
         with calling(credential):
             try:
@@ -357,10 +357,6 @@ def keep_parts(mounted: App, answers: Answers) -> KeptBlocks:
     blocks = mounted.get_blocks()
     kept = KeptBlocks(blocks)
     blocks.process_api = kept.process_api  # type: ignore[method-assign, assignment]
-    for function in blocks.fns.values():
-        is_kept = kept.rules_of_function(function, kept.config) or hasattr(function.fn, "rule")
-        if function.batch and is_kept:
-            function.max_batch_size = 1  # Gradio runs what it puts together for the caller of the first event
     if rules := kept.rules:
         _kept_by_app[blocks.app_id] = kept
         route_utils.update_root_in_config = _shown_config

@@ -240,15 +240,15 @@ class Hooks:
     # What a component that is none of files shows may be what came in, so files in it count as if they came in.
 
     def move_files_to_cache(
-        self, data: Any, block: Block, postprocess: bool = False, check_in_upload_folder: bool = False, *rest: Any
+        self, data: Any, block: Block, postprocess: bool = False, check_in_upload_folder: bool = False, **more: Any
     ) -> Any:
-        return self._move(data, block, postprocess, check_in_upload_folder or not _shows_files(block), *rest)
+        return self._move(data, block, postprocess, check_in_upload_folder or not _shows_files(block), **more)
 
     async def async_move_files_to_cache(
-        self, data: Any, block: Block, postprocess: bool = False, check_in_upload_folder: bool = False, *rest: Any
+        self, data: Any, block: Block, postprocess: bool = False, check_in_upload_folder: bool = False, **more: Any
     ) -> Any:
         strict = check_in_upload_folder or not _shows_files(block)
-        return await self._move_async(data, block, postprocess, strict, *rest)
+        return await self._move_async(data, block, postprocess, strict, **more)
 
     async def fetch(self, url: str) -> Any:
         """In place of Gradio's one function that asks other hosts on behalf of components."""
