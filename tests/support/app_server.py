@@ -68,9 +68,9 @@ class AppServer:
             if main_blocks:
                 patch.setattr(ui.mount, "load_blocks", lambda path: Main(blocks=main_blocks(), launched={}))
             patch.setattr(app_module, "Auth", partial(Auth, now=clock))
-            app = aside.submit(asyncio.run, _build(self.settings, self.stopping)).result()
+            self.app = aside.submit(asyncio.run, _build(self.settings, self.stopping)).result()
         RUN.note_settings(self.settings)
-        config = uvicorn.Config(RUN.watched(app), log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(RUN.watched(self.app), log_config=None, access_log=False, timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 

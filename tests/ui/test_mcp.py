@@ -612,5 +612,5 @@ async def test_behind_a_prefix_every_address_is_the_public_one(served: AppServer
 
 
 def blocks_of(server: AppServer) -> gr.Blocks:
-    (mounted,) = (route.app for route in server._server.config.app.routes if getattr(route, "path", "") == "/gradio")
+    (mounted,) = (route.app for route in server.app.routes if getattr(route, "path", "") == "/gradio")
     return mounted.get_blocks()

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPConnection, HTTPMessage
-from typing import Any
 
 import httpx2
 import pytest
@@ -124,8 +123,7 @@ def leaves(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[str]:
 
 
 def under(server: AppServer, mounted: str) -> list[str]:
-    served: Any = server._server.config.app
-    routes = served.routes
+    routes = server.app.routes
     return sorted({path for path in leaves(routes) if path.startswith(f"{mounted}/")})
 
 
