@@ -1,12 +1,20 @@
 """A Gradio app that people enter with Google and programs with a Cognito token: `python app.py` serves it."""
 
+import argparse
+import os
+import signal
 import sys
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
-from fastapi import FastAPI
+if __name__ == "__main__":  # Ctrl-C while the rest is imported, which takes seconds, ends it without a traceback
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
 
-from auth import Auth, Settings, SettingsError
-from auth.events import log_event
+from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+
+from auth import Auth, NotStarted, Settings, SettingsError
 from auth.routes import (
     api_routes,
     backchannel_routes,
@@ -16,10 +24,7 @@ from auth.routes import (
     oauth_routes,
     resource_routes,
 )
-from ui.blocks import BlocksError
-from ui.look import ICON
-from ui.mount import front_routes, load_main, mount_main, mount_sign_in
-from ui.serving import Stopping, serve, start_log
+from ui.serving import Stopping, say_loading, say_started, serve, sharing_workers, start_log, taken_port
 
 
 def create_app(settings: Settings | None = None, *, stopping: Stopping | None = None) -> FastAPI:
@@ -32,6 +37,12 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         SettingsError: with every problem that the settings have.
         BlocksError: the file that they name holds no app.
     """
+    from ui.look import ICON  # here: mistakes in the settings are said before Gradio is imported
+    from ui.mount import front_routes, load_main, mount_main, mount_sign_in
+
+    if several := sharing_workers():
+        sys.stderr.write(f"{several}\n")
+        sys.exit(STARTUP_FAILURE)
     settings = (settings or Settings.load()).completed()
     main = load_main(settings)  # your app, and how it asks to be launched
     auth = Auth(main.configured(settings))
@@ -80,22 +91,31 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
 
 
 def main() -> None:
+    """`python app.py`, and what may follow it."""
+    parser = argparse.ArgumentParser(usage="python app.py [FILE ...]", description=__doc__)
+    own = list(takewhile(lambda argument: argument.startswith("-"), sys.argv[1:]))
+    parser.parse_args(own)
+    file = sys.argv[1 + len(own) : 2 + len(own)]
+    del sys.argv[1 : 2 + len(own)]  # what else there is, is the file's own
     stopping = Stopping()
     try:
         settings = Settings.load()
-        if sys.argv[1:]:  # python app.py FILE, and what else is the file's own
-            settings = settings.model_copy(update={"blocks": Path(sys.argv.pop(1))})
+        if file:
+            settings = settings.model_copy(update={"blocks": Path(file[0])})
         start_log(access=settings.access_log)
+        if taken := taken_port(settings.host, settings.port):
+            sys.exit(taken)
+        say_loading()
         app = create_app(settings, stopping=stopping)
     except SettingsError as error:
         mistakes = "\n".join(f"  - {problem}" for problem in error.problems)
         sys.exit(_stop(f"The app was not started. Please mend in the environment or in .env:\n{mistakes}\n"))
-    except BlocksError as error:
+    except NotStarted as error:
         sys.exit(_stop(f"The app was not started. {error}\n"))
-    log_event("started", f"Open {settings.base_url} in a browser.")
     serve(
         app,
         stopping,
+        when_started=partial(say_started, settings),
         host=settings.host,
         port=settings.port,
         forwarded_allow_ips=settings.forwarded_allow_ips,

@@ -5,7 +5,7 @@ from auth.assembly import Auth
 from auth.errors import AuthError
 from auth.gate import JWTAuthorizationCredentials, JWTBearer, require_identity
 from auth.identity import Identity, identity_of
-from auth.settings import Settings, SettingsError
+from auth.settings import NotStarted, Settings, SettingsError
 
 __all__ = [
     "Access",
@@ -14,6 +14,7 @@ __all__ = [
     "Identity",
     "JWTAuthorizationCredentials",
     "JWTBearer",
+    "NotStarted",
     "Settings",
     "SettingsError",
     "identity_of",

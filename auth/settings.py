@@ -39,7 +39,11 @@ DOMAIN = re.compile(r"[^\s@/:*.,;<>]+(\.[^\s@/:*.,;<>]+)*")
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "secret", "your-", "your_", "placeholder", "example", "xxxx", "<")
 
 
-class SettingsError(Exception):
+class NotStarted(Exception):
+    """The app cannot be served as it is. `str(error)` says why, to whoever starts it."""
+
+
+class SettingsError(NotStarted):
     """The configuration cannot be used. `problems` is one readable line for each thing that is wrong."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -26,7 +26,7 @@ import uvicorn
 from fastapi import FastAPI
 from gradio.utils import get_type_hints
 
-from auth import AuthError
+from auth import AuthError, NotStarted
 from ui.arguments import SIGNATURE, Main
 
 HOST = Path(__file__).parents[1]
@@ -37,7 +37,7 @@ MOVED_TO_LAUNCH = "The parameters have been moved from the Blocks constructor"
 log = logging.getLogger("auth")
 
 
-class BlocksError(Exception):
+class BlocksError(NotStarted):
     """There is no app to serve. The message is a sentence for whoever started it."""
 
 

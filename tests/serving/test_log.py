@@ -226,6 +226,8 @@ ASKED_FOR_BY_ITSELF = [
     "/docs/assets/swagger-ui.css",
     "/gradio/gradio_api/heartbeat/abc",
     "/gradio/gradio_api/startup-events",
+    "/local/.well-known/openid-configuration",
+    "/local/local_pool/.well-known/jwks.json",
 ]
 
 

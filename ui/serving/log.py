@@ -16,7 +16,8 @@ from typing import Any, Literal, TextIO, cast
 from auth.events import AT_MOST
 
 NOISE = re.compile(
-    r"/(healthz|readyz|metrics|favicon\.ico|theme\.css)$|/(assets|static|svelte)/|/heartbeat/|/startup-events$"
+    r"/(healthz|readyz|metrics|favicon\.ico|theme\.css|startup-events|openid-configuration|jwks\.json)$"
+    r"|/(assets|static|svelte|heartbeat)/"
 )
 """Paths that a watcher or a page asks for by itself. Their access lines are left out while all is well with them."""
 CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}

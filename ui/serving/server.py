@@ -1,8 +1,10 @@
 """The server: uvicorn, with a graceful stop and a time limit for the head of a request."""
 
 import asyncio
+import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -72,10 +74,22 @@ class BoundedHeadProtocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """uvicorn's server, which tells `stopping` that it has to stop."""
 
-    def __init__(self, config: uvicorn.Config, stopping: Stopping, *, grace: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        stopping: Stopping,
+        *,
+        grace: float = GRACE_SECONDS,
+        when_started: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
         self._stopping = stopping
         self._grace = grace
+        self._when_started = when_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._when_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log_event("stopping", f"stopping; running events may go on for {self._grace:g} s")
@@ -83,10 +97,15 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: ASGIApp, stopping: Stopping, **options: Any) -> None:
-    """As `uvicorn.run`, with this protocol and this way to stop. Exits where the app cannot start."""
+def serve(app: ASGIApp, stopping: Stopping, *, when_started: Callable[[], None], **options: Any) -> None:
+    """As `uvicorn.run`, with this protocol and this way to stop. Exits where the app cannot start.
+
+    Args:
+        when_started: called once the app listens.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what uvicorn leaves behind it in the end
     config = uvicorn.Config(app, http=BoundedHeadProtocol, timeout_graceful_shutdown=GRACE_SECONDS + 5, **options)
-    server = Server(config, stopping)
+    server = Server(config, stopping, when_started=when_started)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

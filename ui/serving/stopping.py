@@ -4,8 +4,8 @@ import json
 import math
 import time
 from collections.abc import Callable
+from functools import cache
 
-from gradio.server_messages import LogMessage, UnexpectedErrorMessage
 from starlette.types import Scope
 
 from auth.gate import CHECK_SECONDS
@@ -13,14 +13,19 @@ from auth.gate import CHECK_SECONDS
 SENTENCE = "The app is being restarted. Please try again in a moment."
 STOPPED = "Server stopped unexpectedly."
 """What gradio_client knows a stop by (`gradio_client.utils.ServerMessage.server_stopped`)."""
-CLOSING_EVENTS = "".join(
-    f"data: {json.dumps(message)}\n\n"
-    for message in (
-        LogMessage(log=SENTENCE, level="warning", title="Restart").model_dump(mode="json"),  # for people
-        UnexpectedErrorMessage(message=SENTENCE).model_dump(mode="json"),  # for the page
-        {"msg": STOPPED, "message": STOPPED},  # for programs, which would wait for ever
+
+
+@cache
+def closing_events() -> bytes:
+    """What ends a tab's stream of events: for people, for the page, and for programs."""
+    from gradio.server_messages import LogMessage, UnexpectedErrorMessage  # here: Gradio takes seconds to import
+
+    messages = (
+        LogMessage(log=SENTENCE, level="warning", title="Restart").model_dump(mode="json"),
+        UnexpectedErrorMessage(message=SENTENCE).model_dump(mode="json"),
+        {"msg": STOPPED, "message": STOPPED},  # a program would wait for ever
     )
-).encode()
+    return "".join(f"data: {json.dumps(message)}\n\n" for message in messages).encode()
 
 
 class Stopping:
@@ -49,7 +54,7 @@ class Stopping:
             self._last_event = now
             return None
         if is_tab:
-            return CLOSING_EVENTS
+            return closing_events()
         if "/gradio_api/call/" in path:
             return f"event: error\ndata: {json.dumps(SENTENCE)}\n\n".encode()
         return None if now < min(self._until, self._last_event + 2 * CHECK_SECONDS) else b""

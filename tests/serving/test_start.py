@@ -1,0 +1,192 @@
+"""What `python app.py` says, on a terminal and into a log, and how it ends where it cannot start."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.servers import ROOT, free_port
+from tests.support.settings import sound_settings
+from ui.serving.start import introduction, taken_port
+
+LONG_ENOUGH = 60.0
+
+
+class OnTerminal:
+    """`python app.py` in front of a terminal, with nothing configured but the port."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self._here, there = pty.openpty()
+        self.text = ""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(port)}
+        command = [sys.executable, str(ROOT / "app.py")]
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=there, stdout=there, stderr=there, start_new_session=True
+        )
+        os.close(there)
+
+    def read_until(self, text: str) -> str:
+        deadline = time.monotonic() + LONG_ENOUGH
+        while text not in self.text:
+            assert time.monotonic() < deadline, self.text
+            assert self._read(), self.text
+        return self.text
+
+    def rest(self) -> str:
+        while self._read():
+            pass
+        return self.text
+
+    def _read(self) -> bool:
+        try:
+            part = os.read(self._here, 65536)
+        except OSError:  # nothing is at the other end any more
+            return False
+        self.text += part.decode().replace("\r\n", "\n")
+        return bool(part)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._here)
+
+
+@contextmanager
+def on_terminal(port: int, folder: Path) -> Iterator[OnTerminal]:
+    started = OnTerminal(port, folder)
+    try:
+        yield started
+    finally:
+        started.end()
+
+
+def until_ready(port: int) -> None:
+    """Until the app has asked its own issuers, which it would log if it could not."""
+    deadline = time.monotonic() + LONG_ENOUGH
+    while httpx2.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).json()["problems"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_on_a_terminal_it_says_that_something_happens_then_where_it_is_and_nothing_twice(tmp_path: Path) -> None:
+    port = free_port()
+    with on_terminal(port, tmp_path) as app:
+        assert app.read_until("Loading Gradio").count("\n") <= 1
+        text = app.read_until("local issuer (for development)\n")
+        block = text[text.index("Open") :].splitlines()
+        assert block[0] == f"Open http://127.0.0.1:{port} in a browser."
+        with socket.create_connection(("127.0.0.1", port), timeout=5):  # it is said once it is so
+            pass
+        until_ready(port)
+        app.process.send_signal(signal.SIGINT)
+        text = app.rest()
+        assert app.process.wait(LONG_ENOUGH) == 0
+    assert text.count("http://127.0.0.1") == 1
+    assert "Traceback" not in text
+    said = [line for line in text.splitlines() if line.strip()]
+    assert len(said) == len(set(said))
+    assert len(said) <= 8
+
+
+def test_ctrl_c_while_gradio_is_imported_is_quiet(tmp_path: Path) -> None:
+    with on_terminal(free_port(), tmp_path) as app:
+        app.read_until("Loading Gradio")
+        app.process.send_signal(signal.SIGINT)
+        assert app.process.wait(10) == 128 + signal.SIGINT
+        assert app.rest().strip() == "Loading Gradio, which takes some seconds ..."
+
+
+def test_a_taken_port_is_one_sentence_before_gradio_is_imported(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        with on_terminal(port, tmp_path) as app:
+            text = app.rest()
+            assert app.process.wait(LONG_ENOUGH) == 1
+        assert text.startswith(f"Port {port} of 127.0.0.1 is taken")
+        assert text.count("\n") == 1
+        assert taken_port("127.0.0.1", port)
+        assert taken_port("localhost", port)
+        assert taken_port("0.0.0.0", port)
+    assert taken_port("127.0.0.1", port) is None
+
+
+WORKERS = """
+import uvicorn
+if __name__ == "__main__":
+    uvicorn.run("app:create_app", factory=True, workers=2, port={port})
+"""
+
+
+@pytest.mark.parametrize("how", ["command", "function"])
+def test_several_workers_are_refused_in_words(tmp_path: Path, how: str) -> None:
+    port = free_port()
+    (tmp_path / "serve.py").write_text(WORKERS.format(port=port))
+    with_command = ["-m", "uvicorn", "--factory", "app:create_app", "--workers", "2", "--port", str(port)]
+    arguments = with_command if how == "command" else [str(tmp_path / "serve.py")]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert "The app runs in one worker: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_app_says_who_may_come_in_how() -> None:
+    settings = sound_settings(
+        public_url="https://app.example.com",
+        allowed_emails=("ada@example.com",),
+        allowed_domains=("corp.example",),
+        allowed_groups=("staff",),
+    )
+    assert introduction(settings) == [
+        "People: Acme",
+        "May enter: ada@example.com, addresses in corp.example, the group staff",
+        "Programs: none: no user pool is set",
+    ]
+    assert introduction(sound_settings(providers=())) == [
+        "People: local accounts (for development: anybody can sign in as anybody)",
+        "May enter: everybody who can sign in",
+        "Programs: tokens of the local issuer (for development)",
+    ]
+
+
+def test_in_the_log_the_start_is_an_event_and_what_is_odd_a_warning(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PORT": str(port), "ALLOWED_DOMAIN": "corp.com"}
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "app.py")], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as app:
+        assert app.stderr is not None
+        lines = []
+        for line in app.stderr:
+            lines.append(json.loads(line))
+            if lines[-1]["level"] == "WARNING":
+                break
+        until_ready(port)
+        app.terminate()
+        lines += [json.loads(line) for line in app.stderr]
+    assert lines[0]["about"] == {"event": "started"}
+    assert lines[0]["message"] == f"Open http://127.0.0.1:{port} in a browser."
+    (warning,) = [line["message"] for line in lines if line["level"] == "WARNING"]
+    assert re.fullmatch("ALLOWED_DOMAIN in the environment is no setting: ALLOWED_DOMAINS is.", warning)
+    assert [line["about"]["event"] for line in lines if "event" in line.get("about", {})] == ["started", "stopping"]
