@@ -37,12 +37,13 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         SettingsError: with every problem that the settings have.
         BlocksError: the file that they name holds no app.
     """
-    from ui.look import ICON  # here: mistakes in the settings are said before Gradio is imported
-    from ui.mount import front_routes, load_main, mount_main, mount_sign_in
-
     if several := sharing_workers():
         sys.stderr.write(f"{several}\n")
         sys.exit(STARTUP_FAILURE)
+
+    from ui.look import ICON  # here: mistakes are said before Gradio is imported, which takes seconds
+    from ui.mount import front_routes, load_main, mount_main, mount_sign_in
+
     settings = (settings or Settings.load()).completed()
     main = load_main(settings)  # your app, and how it asks to be launched
     auth = Auth(main.configured(settings))

@@ -185,8 +185,8 @@ def test_in_the_log_the_start_is_an_event_and_what_is_odd_a_warning(tmp_path: Pa
         until_ready(port)
         app.terminate()
         lines += [json.loads(line) for line in app.stderr]
-    assert lines[0]["about"] == {"event": "started"}
-    assert lines[0]["message"] == f"Open http://127.0.0.1:{port} in a browser."
+    (started,) = [line for line in lines if line.get("about") == {"event": "started"}]
+    assert started["message"] == f"Open http://127.0.0.1:{port} in a browser."
     (warning,) = [line["message"] for line in lines if line["level"] == "WARNING"]
     assert re.fullmatch("ALLOWED_DOMAIN in the environment is no setting: ALLOWED_DOMAINS is.", warning)
     assert [line["about"]["event"] for line in lines if "event" in line.get("about", {})] == ["started", "stopping"]
