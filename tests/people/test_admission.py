@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from auth.access import Access, named_groups
-from auth.errors import EmailUnverified, GroupsUnlisted, NotAllowed
+from auth.errors import AuthError, EmailUnverified, GroupsUnlisted, NotAllowed
 from auth.identity import Identity
 from auth.people.admission import admit, groups_in
 from auth.routes.login import safe_next
 from auth.settings import GOOGLE_ISSUER
+from tests.people.support import Caplog, assert_refused
+from tests.support.app_server import AppServer
+from tests.support.provider import Provider, but, without
 from tests.support.settings import ACME, sound_settings
 
 ADA = {"sub": "ada-1", "email": "ada@example.com", "email_verified": True, "iss": ACME.issuer}
@@ -257,3 +261,89 @@ NO_PLACE = ["/", "/login", "/login/x", "/auth", "/auth/acme?x", "/logout", "/log
 @pytest.mark.parametrize("given", NO_PLACE)
 def test_a_step_of_signing_in_or_out_is_no_place_to_come_back_to(given: str | None) -> None:
     assert safe_next(given) == ""
+
+
+# -- through a whole sign-in -------------------------------------------------------------------------------------------
+
+GUEST = "guest@elsewhere.example"
+
+
+@pytest.fixture(scope="module")
+def members(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
+    """An app for people of example.com, and for one guest."""
+    with AppServer(providers, allowed_domains="example.com", allowed_emails=GUEST) as app:
+        yield app
+
+
+ADMITTED = [
+    pytest.param({"email_verified": True}, id="verified"),
+    pytest.param({"email_verified": "true"}, id="verified-as-text"),
+    pytest.param({"email": "Alice@Example.COM"}, id="in-another-case"),
+    pytest.param({"email": GUEST}, id="listed-by-address"),
+]
+
+NOT_ADMITTED = [
+    pytest.param({"email_verified": False}, EmailUnverified, id="unverified"),
+    pytest.param({"email_verified": "false"}, EmailUnverified, id="unverified-as-text"),
+    pytest.param({"email_verified": 1}, EmailUnverified, id="verified-1"),
+    pytest.param({"email_verified": "1"}, EmailUnverified, id="verified-1-as-text"),
+    pytest.param({"email_verified": "True"}, EmailUnverified, id="verified-True-as-text"),
+    pytest.param({"email_verified": "yes"}, EmailUnverified, id="verified-yes"),
+    pytest.param({"email_verified": [True]}, EmailUnverified, id="verified-in-a-list"),
+    pytest.param({"email_verified": {"example.com": True}}, EmailUnverified, id="verified-in-an-object"),
+    pytest.param({"email_verified": ""}, EmailUnverified, id="verified-empty"),
+    pytest.param({"email_verified": None}, EmailUnverified, id="verified-missing"),
+    pytest.param(
+        {"email": "guest@elsewhere.example", "email_verified": False}, EmailUnverified, id="listed-unverified"
+    ),
+    pytest.param({"email": "other@elsewhere.example"}, NotAllowed, id="beside-the-one-listed"),
+    pytest.param({"email": "alice@sub.example.com"}, NotAllowed, id="subdomain"),
+    pytest.param({"email": "alice@notexample.com"}, NotAllowed, id="domain-ending-alike"),
+    pytest.param({"email": "alice@example.com.evil.example"}, NotAllowed, id="domain-beginning-alike"),
+    pytest.param({"email": "alice@example.com."}, NotAllowed, id="domain-with-a-dot"),
+    pytest.param({"email": "alice@exаmple.com"}, NotAllowed, id="domain-in-other-letters"),  # noqa: RUF001
+    pytest.param({"email": "alice@example.com@evil.example"}, NotAllowed, id="two-at-signs"),
+    pytest.param({"email": "alice@evil.example@example.com"}, NotAllowed, id="two-at-signs-ours-last"),
+    pytest.param({"email": "alice@evil.example, bob@example.com"}, NotAllowed, id="two-addresses"),
+    pytest.param({"email": "alice@evil.example\n@example.com"}, NotAllowed, id="line-break"),
+    pytest.param({"email": "alice@example.com\x00"}, NotAllowed, id="nul"),
+    pytest.param({"email": "@example.com"}, NotAllowed, id="nobody-at"),
+    pytest.param({"email": "example.com"}, NotAllowed, id="domain-alone"),
+    pytest.param({"email": ""}, NotAllowed, id="empty"),
+    pytest.param({"email": None}, NotAllowed, id="missing"),
+    pytest.param({"email": ["alice@example.com"]}, NotAllowed, id="in-a-list"),
+    pytest.param({"email": 1}, NotAllowed, id="number"),
+]
+
+
+@pytest.mark.parametrize("provider", ["acme", "lean"])
+@pytest.mark.parametrize("claims", ADMITTED)
+def test_a_verified_address_in_the_domain_lets_in(
+    members: AppServer, providers: Mapping[str, Provider], claims: dict[str, object], provider: str
+) -> None:
+    with members.browser() as browser, providers[provider].signing_in(**claims):
+        assert browser.sign_in(provider).status_code == 303
+        assert browser.who() is not None
+
+
+@pytest.mark.parametrize("provider", ["acme", "lean"])
+@pytest.mark.parametrize(("claims", "error"), NOT_ADMITTED)
+def test_any_other_address_is_told_that_it_may_not_enter(
+    members: AppServer,
+    providers: Mapping[str, Provider],
+    caplog: Caplog,
+    claims: dict[str, object],
+    error: type[AuthError],
+    provider: str,
+) -> None:
+    with members.browser() as browser, providers[provider].signing_in(**claims):
+        assert_refused(browser.sign_in(provider), browser, caplog, error)
+
+
+def test_the_verification_of_one_address_does_not_count_for_another(
+    members: AppServer, acme: Provider, caplog: Caplog
+) -> None:
+    """The ID token has an address and says nothing of it; userinfo has another one, verified."""
+    faults = {"claims": without("email_verified", "name"), "userinfo": but(email="mallory@evil.example")}
+    with members.browser() as browser, acme.faulty(**faults):
+        assert_refused(browser.sign_in(), browser, caplog, EmailUnverified)
