@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
                 site=auth.site, pages=auth.pages, answers=auth.answers, sessions=auth.sessions, server=auth.programs
             )
         )
-    app.include_router(docs_routes(app, site=auth.site))  # /docs /openapi.json
+    app.include_router(docs_routes(app, site=auth.site, pages=auth.pages))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
     mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
     mount_main(app, auth, stopping or Stopping(), main)  # /gradio/: the main Blocks, gated

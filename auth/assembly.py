@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Router
 from starlette.types import ASGIApp, Scope
 
@@ -18,12 +19,22 @@ from auth.errors import AuthError
 from auth.gate import Authentication, Gate
 from auth.grants import Documents, Grants, GrantServer
 from auth.identity import Identity
-from auth.local import LocalCognito, LocalProvider
+from auth.local import LocalCognito, LocalProvider, ThisMachine
 from auth.people import Provider, admit
 from auth.programs import CognitoVerifier, cognito_verifier
 from auth.sessions import MemoryRevocations, RedisRevocations, SessionCookie, Sessions
 from auth.settings import Settings, SettingsError
-from auth.web import DIRECT, Answers, LingeringClose, Pages, ProtectedResources, PublicAddress, PublicFetch, fetch_json
+from auth.web import (
+    DIRECT,
+    Answers,
+    LingeringClose,
+    Pages,
+    ProtectedResources,
+    PublicAddress,
+    PublicFetch,
+    SecurityHeaders,
+    fetch_json,
+)
 
 START_SECONDS = 0.1
 SHARE_SECONDS = 2.0
@@ -45,15 +56,19 @@ class Auth:
         self.now = now
         self.settings = settings = settings.completed()
         self.site = site = settings.site
+        self.security = SecurityHeaders(
+            is_https=settings.is_https, framed=settings.cookie_samesite == "none", configured=settings.page_policy
+        )
         self.pages = Pages(
             app_title=settings.app_title,
             prefix=site.prefix,
+            security=self.security,
             logo=bool(settings.app_logo),
             contact=settings.contact,
         )
         tls = httpx2.create_ssl_context()  # takes 25 ms to make, and Authlib would make one for each request
         self._http = httpx2.AsyncClient(timeout=10.0, verify=tls, mounts=DIRECT)
-        self.local = Router(redirect_slashes=False)
+        self.local = Router(redirect_slashes=False, middleware=[Middleware(ThisMachine)])
 
         configured = list(settings.providers)
         if not configured:
@@ -151,8 +166,7 @@ class Auth:
                 same_site=self.settings.cookie_samesite,
             ),
         )
-        framed = self.settings.cookie_samesite == "none"
-        app.add_middleware(PublicAddress, site=self.site, answers=self.answers, framed=framed)
+        app.add_middleware(PublicAddress, site=self.site, answers=self.answers, security=self.security)
         app.add_middleware(LingeringClose)
         for kind in (AuthError, HTTPException, Exception):
             app.add_exception_handler(kind, self.answers.to_exception)

@@ -431,6 +431,19 @@ class TooManyRequests(RequestError):
     sentence = "You have too much under way here. Please wait a few minutes."
 
 
+class NotThisMachine(RequestError):
+    """The local issuers were asked by somebody who may be elsewhere."""
+
+    status = 403
+    code = "not_this_machine"
+    title = "For this machine only"
+    sentence = (
+        "No sign-in provider is configured, so whoever sits at the machine that runs this app enters without a "
+        "password. Your request came through a proxy, so you may be anywhere. Whoever runs this app has to set "
+        "PUBLIC_URL, SECRET_KEY and a provider, such as GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET."
+    )
+
+
 class Misdirected(RequestError):
     """The request names another host than `PUBLIC_URL` (RFC 9110 section 15.5.20)."""
 

@@ -28,6 +28,7 @@ from pydantic_settings import (
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
 from auth.access import EMAIL, Access
+from auth.content_policy import Policy, parse_policy
 from auth.environment import Environment, is_own_address, misspelled
 from auth.identity import lower_ascii
 from auth.urls import Site, as_browsers_spell, is_confidential, is_http_url, is_loopback
@@ -101,6 +102,11 @@ def _picture(value: Path | None) -> Path | None:
 def _contact(value: str) -> str:
     if value and not is_http_url(value.partition("?")[0]) and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", value):
         raise ValueError("must be an e-mail address or an http(s) address")
+    return value
+
+
+def _policy(value: str) -> str:
+    parse_policy(value)
     return value
 
 
@@ -200,6 +206,7 @@ class Settings(BaseSettings):
     people_tokens: bool | None = None
     metrics: bool = False
     access_log: Literal["all", "brief", "none"] = "brief"
+    content_security_policy: Annotated[str, AfterValidator(_policy)] = ""
     forwarded_allow_ips: str = "127.0.0.1"
     app_title: str = Field(default="My Gradio app", min_length=1, max_length=80)
     app_logo: Annotated[Path | None, AfterValidator(_picture)] = None
@@ -303,6 +310,11 @@ class Settings(BaseSettings):
     @property
     def is_https(self) -> bool:
         return self.base_url.startswith("https://")
+
+    @property
+    def page_policy(self) -> Policy:
+        """The directives of `CONTENT_SECURITY_POLICY`."""
+        return parse_policy(self.content_security_policy)
 
     @property
     def signing_keys(self) -> list[str]:

@@ -120,7 +120,8 @@ class SignInPage:
                 await send(start)
                 await send({**message, "body": body})
 
-        await self._app(scope, receive, send_whole)
+        # Gradio is not told the query: a link to the main Blocks' state would take the place of this page's.
+        await self._app({**scope, "query_string": b""}, receive, send_whole)
 
     def _with_card(self, page: str, reason: str, next_path: str) -> str:
         """Gradio's page with the card in it. Its style sheets move below the card, which they would hold up."""

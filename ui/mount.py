@@ -17,16 +17,18 @@ from auth import Auth, AuthError, Identity, Settings, identity_of
 from auth.errors import CallMalformed, NotFound
 from auth.identity import credential_in
 from auth.urls import Site
-from auth.web import REASONS, Answers
+from auth.web import READ, REASONS, Answers
 from ui.access import keep_parts
 from ui.arguments import Main
 from ui.blocks import load_blocks
-from ui.isolation import Limits, isolate, prove, rooms_of
+from ui.isolation import Limits, isolate, prove, rooms_of, with_policy
 from ui.login import SESSION_ENDED, SignInCard, SignInPage, login_blocks
 from ui.look import main_look, sign_in_look
 from ui.mcp import bind_mcp
+from ui.policy import BlocksPolicy
 from ui.serving import Stopping
 
+NO_STORE = {"Cache-Control": "no-store"}
 PUBLIC = {"Cache-Control": "public, max-age=86400"}
 SIGN_IN_FILES = ("", "theme.css", "gradio_api/startup-events")
 SIGN_IN_FOLDERS = ("assets/", "static/")
@@ -46,7 +48,7 @@ class ReadOnly:
         if scope["type"] == "http":
             path = scope["path"].removeprefix(scope["root_path"]).removeprefix("/")
             is_open = path in SIGN_IN_FILES or path.startswith(SIGN_IN_FOLDERS)
-            if scope["method"] not in ("GET", "HEAD") or not is_open:
+            if scope["method"] not in READ or not is_open:
                 await self._answers.to(NotFound(), scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -62,7 +64,7 @@ def mount_sign_in(app: FastAPI, auth: Auth) -> None:
         reasons={**SESSION_ENDED, **REASONS},
     )
     read_only = partial(ReadOnly, answers=auth.answers)
-    mounted = _mount(app, login_blocks(card), "/login-demo", read_only, auth.answers, **sign_in_look())
+    mounted = _mount(app, auth, login_blocks(card), "/login-demo", read_only, **sign_in_look())
     mounted.user_middleware.append(Middleware(SignInPage, card=card, site=auth.site))
 
 
@@ -101,10 +103,10 @@ def mount_main(
             blocks.title = settings.app_title
         mounted = _mount(
             app,
+            auth,
             blocks,
             "/gradio",
             partial(auth.gate, closing_message=stopping.closing_message),
-            auth.answers,
             auth_dependency=current_user,
             mcp_server=settings.mcp_server,
             **main.options(**main_look(title=settings.app_title, prefix=auth.site.prefix)),
@@ -116,7 +118,7 @@ def mount_main(
 
 
 def _mount(
-    app: FastAPI, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], answers: Answers, **options: Any
+    app: FastAPI, auth: Auth, blocks: gr.Blocks, path: str, around: Callable[[ASGIApp], ASGIApp], **options: Any
 ) -> App:
     """Mount Blocks with `around` as the outermost layer, in front of Gradio's own."""
     gr.mount_gradio_app(
@@ -130,6 +132,8 @@ def _mount(
     )
     (mounted,) = (route.app for route in app.routes if isinstance(route, Mount) and route.path == path)
     assert isinstance(mounted, App)
+    policy = BlocksPolicy(auth.security, blocks, at=f"{auth.site.base_url}{path}")
+    with_policy(mounted, policy.value)
     blocks.has_launched = True  # only then may a file in an argument be none of this machine's but an uploaded one
     mounted.router.redirect_slashes = False  # made from the Host header
     mounted.add_middleware(around)
@@ -137,7 +141,7 @@ def _mount(
     async def unfit(request: Request, error: Exception) -> Response:
         refusal = CallMalformed(type(error).__name__)
         refusal.__cause__ = error
-        return answers.to(refusal, request.scope)
+        return auth.answers.to(refusal, request.scope)
 
     for fault in (KeyError, TypeError, ValueError):  # what Gradio's routes raise at a call that fits no function
         mounted.add_exception_handler(fault, unfit)
@@ -148,24 +152,24 @@ def front_routes(site: Site, *, icon: Path, logo: Path | None) -> APIRouter:
     """`/`, the addresses that people type without the slash at the end, the icon and the logo."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/")
+    @router.api_route("/", methods=READ)
     async def front(request: Request) -> Response:
         signed_in = isinstance(credential_in(request.scope).outcome, Identity)
-        return RedirectResponse(f"{site.base_url}/{'gradio' if signed_in else 'login-demo'}/", 303)
+        return RedirectResponse(f"{site.base_url}/{'gradio' if signed_in else 'login-demo'}/", 303, NO_STORE)
 
-    @router.get("/gradio")
-    @router.get("/login-demo")
+    @router.api_route("/gradio", methods=READ)
+    @router.api_route("/login-demo", methods=READ)
     async def with_slash(request: Request) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"{site.base_url}{request.url.path.removeprefix(site.prefix)}/{query}", 307)
 
-    @router.get("/favicon.ico")
+    @router.api_route("/favicon.ico", methods=READ)
     async def favicon() -> Response:
         return FileResponse(icon, headers=PUBLIC)
 
     if logo:
 
-        @router.get("/logo")
+        @router.api_route("/logo", methods=READ)
         async def picture() -> Response:
             return FileResponse(logo, headers={**PUBLIC, "Content-Security-Policy": "sandbox; default-src 'none'"})
 

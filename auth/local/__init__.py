@@ -2,5 +2,6 @@
 
 from auth.local.cognito import LocalCognito
 from auth.local.provider import LocalProvider
+from auth.local.this_machine import ThisMachine
 
-__all__ = ["LocalCognito", "LocalProvider"]
+__all__ = ["LocalCognito", "LocalProvider", "ThisMachine"]

@@ -6,14 +6,18 @@ from typing import Annotated, Any
 
 import fastapi_offline
 from fastapi import APIRouter, Depends, FastAPI, Security
-from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.docs import swagger_ui_default_parameters
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 from pydantic import BaseModel
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from auth.content_policy import hash_of
 from auth.gate import JWTBearer, require_identity
 from auth.identity import Identity
 from auth.urls import Site
+from auth.web import READ, Pages
 
 SWAGGER_FILES = Path(fastapi_offline.__file__).parent / "static"
 
@@ -40,12 +44,16 @@ def api_routes(*, scopes: tuple[str, ...]) -> APIRouter:
     router = APIRouter(responses=REFUSALS)
     user = APIRouter(prefix="/user", tags=["user"], dependencies=[Security(shown)])
 
+    @user.head("/me", include_in_schema=False)
     @user.get("/me", summary="Who am I?")
-    async def me(identity: Annotated[Identity, Depends(require_identity)]) -> Identity:
+    async def me(identity: Annotated[Identity, Depends(require_identity)], response: Response) -> Identity:
+        response.headers["Cache-Control"] = "no-store"
         return identity
 
+    @router.head("/secure", include_in_schema=False, dependencies=[Security(bearer)])
     @router.get("/secure", summary="True for a Bearer token that has the scopes", dependencies=[Security(bearer)])
-    async def secure() -> bool:
+    async def secure(response: Response) -> bool:
+        response.headers["Cache-Control"] = "no-store"
         return True
 
     router.include_router(user)
@@ -60,11 +68,11 @@ def health_routes(*, readiness: Callable[[], tuple[list[str], bool]]) -> APIRout
     """
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/healthz")
+    @router.api_route("/healthz", methods=READ)
     async def alive() -> dict[str, str]:
         return {"status": "alive"}
 
-    @router.get("/readyz")
+    @router.api_route("/readyz", methods=READ)
     async def ready() -> Response:
         problems, able = readiness()
         body = {"status": "ready" if able else "not ready", "problems": problems}
@@ -73,23 +81,38 @@ def health_routes(*, readiness: Callable[[], tuple[list[str], bool]]) -> APIRout
     return router
 
 
-def docs_routes(app: FastAPI, *, site: Site) -> APIRouter:
+def docs_routes(app: FastAPI, *, site: Site, pages: Pages) -> APIRouter:
     """`/docs` and `/openapi.json`, for callers with an identity; nothing is loaded from elsewhere."""
-    router = APIRouter(include_in_schema=False)
-    app.mount("/docs/assets", StaticFiles(directory=SWAGGER_FILES))
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(require_identity)])
+    app.mount("/docs/assets", SwaggerFiles(directory=SWAGGER_FILES))
+    options = htmlsafe_json_dumps({**swagger_ui_default_parameters, "url": f"{site.prefix}/openapi.json"})
+    script = f"SwaggerUIBundle({options});"
+    assets = f"{site.base_url}/docs/assets/"
+    policy = pages.policy(
+        {
+            "script-src": f"{assets} {hash_of(script)}",
+            "style-src": assets,
+            "img-src": "'self' data:",
+            "connect-src": "'self'",
+        }
+    )
 
-    @router.get("/docs", dependencies=[Depends(require_identity)])
-    async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url=f"{site.prefix}/openapi.json",
-            title=f"{app.title} · API",
-            swagger_js_url=f"{site.prefix}/docs/assets/swagger-ui-bundle.js",
-            swagger_css_url=f"{site.prefix}/docs/assets/swagger-ui.css",
-            swagger_favicon_url=f"{site.prefix}/favicon.ico",
-        )
+    @router.api_route("/docs", methods=READ)
+    async def docs() -> Response:
+        return pages.response("docs.html", policy=policy, script=Markup(script))  # noqa: S704 - made here of JSON
 
-    @router.get("/openapi.json", dependencies=[Depends(require_identity)])
+    @router.api_route("/openapi.json", methods=READ)
     async def openapi() -> JSONResponse:
-        return JSONResponse({**app.openapi(), "servers": [{"url": site.base_url}]})
+        document = {**app.openapi(), "servers": [{"url": site.base_url}]}
+        return JSONResponse(document, headers={"Cache-Control": "no-store"})
 
     return router
+
+
+class SwaggerFiles(StaticFiles):
+    """Swagger UI's own, the same for everybody."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "public, max-age=86400"
+        return response

@@ -19,7 +19,7 @@ from auth.identity import Identity, credential_in
 from auth.oauth import OAuthRequest, params_of
 from auth.sessions import Sessions
 from auth.urls import Site
-from auth.web import Answers, Pages, ProtectedResources, is_same_origin, read_body
+from auth.web import READ, Answers, Pages, ProtectedResources, is_same_origin, read_body
 
 REQUEST_BYTES = 4096
 BODY_BYTES = 16 * 1024
@@ -38,8 +38,8 @@ def resource_routes(resources: ProtectedResources) -> APIRouter:
     """`/.well-known/oauth-protected-resource`, with the path of each resource after it (RFC 9728 section 3.1)."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/.well-known/oauth-protected-resource")
-    @router.get("/.well-known/oauth-protected-resource{path:path}")
+    @router.api_route("/.well-known/oauth-protected-resource", methods=READ)
+    @router.api_route("/.well-known/oauth-protected-resource{path:path}", methods=READ)
     async def protected_resource(path: str = "") -> Mapping[str, Any]:
         document = resources.document(path)
         if document is None:

@@ -3,29 +3,35 @@
 from auth.web.answers import REASONS, Answers
 from auth.web.body import read_body
 from auth.web.fetch import DIRECT, FetchFailed, fetch_json
-from auth.web.headers import has_body, header, is_page_load, is_same_origin
+from auth.web.headers import READ, has_body, header, is_page_load, is_same_origin
 from auth.web.lingering_close import LingeringClose
 from auth.web.pages import TEMPLATES, Pages
+from auth.web.proxied import proxy_sign
 from auth.web.public_address import PublicAddress
 from auth.web.public_fetch import PublicFetch, public_host
 from auth.web.resources import ProtectedResources
+from auth.web.security_headers import PagePolicy, SecurityHeaders
 
 __all__ = [
     "DIRECT",
+    "READ",
     "REASONS",
     "TEMPLATES",
     "Answers",
     "FetchFailed",
     "LingeringClose",
+    "PagePolicy",
     "Pages",
     "ProtectedResources",
     "PublicAddress",
     "PublicFetch",
+    "SecurityHeaders",
     "fetch_json",
     "has_body",
     "header",
     "is_page_load",
     "is_same_origin",
+    "proxy_sign",
     "public_host",
     "read_body",
 ]

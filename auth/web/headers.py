@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
+READ = ["GET", "HEAD"]
+"""RFC 9110 section 9.1: whatever may be read, of that the head alone may be asked for."""
+
 
 def header(carrier: Mapping[str, Any], name: bytes) -> str:
     """A header of a request's scope or an answer's start, the first of that name (lower case), "" where there is none.
@@ -28,7 +31,7 @@ def has_body(scope: Scope) -> bool:
 
 def is_page_load(scope: Scope) -> bool:
     """True when a browser asks for a page to show, so that a person will read the answer (Fetch Metadata)."""
-    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+    if scope["type"] != "http" or scope["method"] not in READ:
         return False
     mode = header(scope, b"sec-fetch-mode")
     return mode == "navigate" if mode else "text/html" in header(scope, b"accept")

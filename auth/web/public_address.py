@@ -9,6 +9,8 @@ from auth.errors import Misdirected
 from auth.urls import Site, is_loopback
 from auth.web.answers import Answers
 from auth.web.headers import header, is_page_load
+from auth.web.proxied import note_proxy
+from auth.web.security_headers import SecurityHeaders
 
 MISLEADING = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server"})
 """Headers from which a library would take the app's own address."""
@@ -19,19 +21,14 @@ class PublicAddress:
     proxy, so that nothing behind it can be led elsewhere by a caller's headers.
 
     On loopback a foreign Host is refused: it is another site's page that had its name point here (DNS rebinding).
-
-    Args:
-        framed: pages of other sites may show this app in a frame.
     """
 
-    def __init__(self, app: ASGIApp, *, site: Site, answers: Answers, framed: bool) -> None:
+    def __init__(self, app: ASGIApp, *, site: Site, answers: Answers, security: SecurityHeaders) -> None:
         self._app = app
         self._site = site
         self._answers = answers
         self._host = site.netloc.encode()
-        self._sealed = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
-        if not framed:
-            self._sealed.append((b"x-frame-options", b"SAMEORIGIN"))
+        self._security = security
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -40,14 +37,14 @@ class PublicAddress:
 
         async def send_sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message["headers"] = list(message["headers"])
-                said = [name for name, _ in headers]
-                headers += [seal for seal in self._sealed if seal[0] not in said]
+                self._security.add(message)
             await send(message)
 
-        if self._site.is_loopback and (elsewhere := self._elsewhere(scope)):
-            await elsewhere(scope, receive, send_sealed)
-            return
+        if self._site.is_loopback:
+            if elsewhere := self._elsewhere(scope):
+                await elsewhere(scope, receive, send_sealed)
+                return
+            note_proxy(scope)
         scheme = self._site.scheme
         scope["scheme"] = scheme if scope["type"] == "http" else scheme.replace("http", "ws")
         scope["headers"] = [(b"host", self._host)] + [h for h in scope["headers"] if h[0] not in MISLEADING]

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 from pydantic import SecretStr
 
 from auth.settings import ProviderSettings
@@ -26,8 +26,13 @@ ARGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # what peers ask for fails at once
 ]
+TELL_REFUSALS = """
+addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile }) =>
+  console.error(`refused by ${violatedDirective}: ${blockedURI} in ${location} ${sourceFile}`));
+"""
 TOP = Path(__file__).parents[1]
 ADA = "Ada Lovelace"
 
@@ -148,22 +153,31 @@ def origin(url: str) -> tuple[str, str]:
 def enter(chromium: Browser) -> Iterator[Enter]:
     """Somebody new in front of an app; `peers` are origins of others, whose pages are their own affair.
 
-    In the end, none of the app's pages has asked another host for anything, or failed in a script.
+    In the end, none of the app's pages has asked another host for anything, failed in a script, or met with a refusal
+    of its own policy, but where `is_attacked`: there the test itself looks at what came of it.
     """
     people: list[Person] = []
     faults: list[str] = []
 
-    def enter(server: AppServer, *, peers: Iterable[str] = ()) -> Person:
+    def enter(server: AppServer, *, peers: Iterable[str] = (), is_attacked: bool = False) -> Person:
         person = Person(server, chromium.new_context())
         elsewhere = {origin(url) for url in (person.other_site, *peers)}
 
         def look_at(request: Request) -> None:
-            own = origin(request.url) == origin(server.url) or origin(request.frame.url) in elsewhere
+            own = origin(request.url.removeprefix("blob:")) == origin(server.url) or request.url.startswith("data:")
+            own = own or origin(request.frame.url) in elsewhere
             if not own and not (request.is_navigation_request() and origin(request.url) in elsewhere):
                 faults.append(f"{request.frame.url} asked for {request.url}")
 
-        person.context.on("request", look_at)
-        person.context.on("weberror", lambda fault: faults.append(str(fault.error)))
+        def listen(message: ConsoleMessage) -> None:
+            if message.text.startswith("refused by "):
+                faults.append(message.text)
+
+        if not is_attacked:
+            person.context.on("request", look_at)
+            person.context.on("weberror", lambda fault: faults.append(str(fault.error)))
+            person.context.on("console", listen)
+            person.context.add_init_script(TELL_REFUSALS)
         people.append(person)
         return person
 

@@ -21,13 +21,13 @@ ORDER = (
     ("auth.settings",),
     ("auth.access", "auth.events"),
     ("auth.identity",),
-    ("auth.errors", "auth.urls", "auth.environment", "auth.pauses"),
+    ("auth.errors", "auth.urls", "auth.environment", "auth.pauses", "auth.content_policy"),
 )
 """The wings and the modules beside them, floor by floor. What stands on one floor does not know the rest of it."""
 INSIDE_UI = (
     ("ui.mount",),
     ("ui.main", "ui.login", "ui.mcp", "ui.blocks"),
-    ("ui.look", "ui.access", "ui.arguments"),
+    ("ui.look", "ui.access", "ui.arguments", "ui.policy"),
     ("ui.isolation", "ui.serving"),
 )
 LIBRARIES = {"gradio": ("app", "ui"), "gradio_client": ("app", "ui"), "authlib": ("auth",), "joserfc": ("auth",)}

@@ -27,7 +27,7 @@ from auth.errors import AuthError
 from auth.local.provider import CODE_SECONDS, KEY_SECONDS, TOKEN_SECONDS, LocalProvider
 from auth.settings import Settings
 from auth.web.answers import Answers
-from auth.web.pages import Pages
+from tests.support.asgi import made_pages
 
 BASE = "http://127.0.0.1:8000"
 ISSUER = f"{BASE}/local"
@@ -64,7 +64,7 @@ class World:
 
     def start(self, **settings: Any) -> LocalProvider:
         made = Settings(_env_file=None, **settings)  # type: ignore[call-arg]
-        pages = Pages(app_title=made.app_title, prefix=made.site.prefix)
+        pages = made_pages(made)
         answers = Answers(made.site, pages, resources=None)
         self.provider = LocalProvider(
             base=made.base_url, pages=pages, allowed_domains=made.allowed_domains, now=lambda: self.now

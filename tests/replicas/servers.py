@@ -59,6 +59,26 @@ class Nginx(Server):
         self._command = [program("nginx"), "-c", str(self.folder / "nginx.conf"), "-g", f"{user}daemon off;"]
 
 
+class PlainNginx(Server):
+    """nginx with one `proxy_pass` to a port of this machine.
+
+    Args:
+        also: what else its location says.
+    """
+
+    def __init__(self, to: int, *, also: str = "") -> None:
+        port = free_port()
+        super().__init__([], port=port)
+        temp = " ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in TEMP)
+        location = f"location / {{ proxy_pass http://127.0.0.1:{to}; {also} }}"
+        (self.folder / "nginx.conf").write_text(
+            f"worker_processes 1; pid {self.folder}/pid; error_log stderr warn; events {{}}\n"
+            f"http {{ access_log off; {temp} server {{ listen 127.0.0.1:{port}; {location} }} }}\n"
+        )
+        user = "user root; " if os.geteuid() == 0 else ""
+        self._command = [program("nginx"), "-c", str(self.folder / "nginx.conf"), "-g", f"{user}daemon off;"]
+
+
 def make_certificate(certificate: Path, key: Path) -> None:
     """One that nobody vouches for, for app.example.com and this machine."""
     private = ec.generate_private_key(ec.SECP256R1())

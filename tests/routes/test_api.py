@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from auth.keys.jwk import RS256Key
 from auth.programs.verifier import CognitoVerifier
 from auth.routes.api import api_routes
 from auth.routes.login import login_routes
+from tests.support.app_server import Browser
 from tests.support.clock import NOW, Clock
 from tests.support.forge import CLIENT_ID, COGNITO, ISSUER, PERSON, PROGRAM, pool_jwks, token
 from tests.support.settings import ACME, signed_cookie, sound_settings
@@ -253,3 +255,43 @@ async def test_signing_out_clears_what_the_browser_keeps_unless_other_apps_share
     answer = await asking.get("/logout", headers=cookie(parts))
     assert (answer.status_code, answer.headers["location"]) == (303, f"https://apps.example.com{prefix}/")
     assert answer.headers.get("clear-site-data") == cleared
+
+
+# -- what is kept of an answer, and asking for its head alone ---------------------------------------------------------
+
+READABLE = ["/", "/gradio", "/login-demo", "/favicon.ico", "/healthz", "/readyz", "/user/me", "/docs", "/openapi.json"]
+NOT_KEPT = ["/", "/user/me", "/docs", "/openapi.json", "/readyz", "/login-demo/"]
+"""Answers that are one person's, or true for a moment."""
+
+
+@pytest.mark.parametrize("path", [*READABLE, "/login-demo/", "/docs/assets/swagger-ui.css"])
+def test_the_head_alone_may_be_asked_for(browser: Browser, path: str) -> None:
+    browser.sign_in()
+    got, head = browser.get(path), browser.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    varying = {"date", "content-security-policy", "set-cookie"}
+    assert {name: head.headers[name] for name in set(got.headers) - varying} == {
+        name: got.headers[name] for name in set(got.headers) - varying
+    }
+
+
+@pytest.mark.anyio
+async def test_so_it_may_of_a_route_for_programs(client: httpx2.AsyncClient) -> None:
+    head = await client.head("/secure", headers=bearer())
+    assert (head.status_code, head.headers["cache-control"]) == (200, "no-store")
+    assert (await client.head("/secure")).status_code == 401
+
+
+@pytest.mark.parametrize("path", NOT_KEPT)
+def test_what_is_one_persons_is_kept_by_no_cache(browser: Browser, path: str) -> None:
+    browser.sign_in()
+    assert browser.get(path).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/favicon.ico", "/docs/assets/swagger-ui.css"])
+def test_what_is_everybodys_is_kept_by_all_and_sets_no_cookie(browser: Browser, path: str) -> None:
+    browser.sign_in()
+    browser.session = {**browser.session, "person": {**browser.session["person"], "seen": time.time() - 120}}
+    answer = browser.get(path)
+    assert answer.headers["cache-control"] == "public, max-age=86400"
+    assert "set-cookie" not in answer.headers

@@ -11,13 +11,23 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.settings import Settings
-from auth.web import Answers, Pages, ProtectedResources
+from auth.web import Answers, Pages, ProtectedResources, SecurityHeaders
+
+
+def made_security(settings: Settings) -> SecurityHeaders:
+    """As `auth.assembly` makes them."""
+    return SecurityHeaders(
+        is_https=settings.is_https, framed=settings.cookie_samesite == "none", configured=settings.page_policy
+    )
+
+
+def made_pages(settings: Settings) -> Pages:
+    return Pages(app_title=settings.app_title, prefix=settings.site.prefix, security=made_security(settings))
 
 
 def made_answers(settings: Settings, *, resources: ProtectedResources | None = None) -> Answers:
     """What turns errors into HTTP in an app of these settings."""
-    pages = Pages(app_title=settings.app_title, prefix=settings.site.prefix)
-    return Answers(settings.site, pages, resources=resources)
+    return Answers(settings.site, made_pages(settings), resources=resources)
 
 
 def http_scope(

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.web.public_address import PublicAddress
-from tests.support.asgi import Answer, Recorder, ask, http_scope, made_answers
+from tests.support.asgi import Answer, Recorder, ask, http_scope, made_answers, made_security
 from tests.support.settings import sound_settings
 
 PUBLIC = {"host": "0.0.0.0", "public_url": "https://app.example.com"}
@@ -19,8 +19,7 @@ PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 
 def edge(app: ASGIApp, settings: dict[str, Any]) -> PublicAddress:
     made = sound_settings(**settings)
-    framed = made.cookie_samesite == "none"
-    return PublicAddress(app, site=made.site, answers=made_answers(made), framed=framed)
+    return PublicAddress(app, site=made.site, answers=made_answers(made), security=made_security(made))
 
 
 async def reached(settings: dict[str, Any], scope: Scope) -> Scope:

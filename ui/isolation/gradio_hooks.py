@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Annotated, Any, get_type_hints
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -34,12 +36,18 @@ from gradio.exceptions import InvalidPathError
 from gradio.route_utils import create_url_safe_hash
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse  # type: ignore[import-untyped]
+from jinja2 import FunctionLoader
 from pydantic import AfterValidator, BaseModel, create_model
+from starlette.requests import Request
+from starlette.templating import Jinja2Templates
+from starlette.types import Scope
 
 from auth.errors import BodyTooLarge, NotFound
 from ui.isolation.limits import Limits, SessionTable
 from ui.isolation.rooms import Rooms, is_in, room_here
 
+PAGE = "frontend/index.html"
+SCRIPT_TAG = re.compile(r"<script(?=[\s>])")
 BODIES = (
     "PredictBody",
     "SimplePredictBody",
@@ -618,3 +626,38 @@ def served_folders(app: routes.App) -> tuple[list[Path], list[Path]]:
 def forget_upload(upload_id: str) -> None:
     """Gradio would keep a name for each upload whose progress was ever asked for."""
     routes.file_upload_statuses._signals.pop(upload_id, None)
+
+
+# -- pages -----------------------------------------------------------------------------------------------------------
+
+
+class PolicyPages(Jinja2Templates):
+    """Gradio's templates, whose own scripts have a nonce that the page's policy names."""
+
+    def __init__(self, templates: Jinja2Templates) -> None:
+        loader: Any = templates.env.loader
+
+        def with_nonces(name: str) -> str:
+            source: str = loader.get_source(templates.env, name)[0]
+            marked, scripts = SCRIPT_TAG.subn(r'\g<0> nonce="{{ nonce }}"', source)
+            if not scripts:
+                raise RuntimeError(f"Gradio {gr.__version__} makes its pages in another way than the versions tried.")
+            return marked
+
+        super().__init__(env=templates.env.overlay(loader=FunctionLoader(with_nonces)))
+        self.get_template(PAGE)
+
+    def TemplateResponse(self, request: Request, name: str, context: dict[str, Any]) -> Any:  # type: ignore[override]  # noqa: N802
+        nonce = token_urlsafe(16)
+        response = super().TemplateResponse(request, name, {**context, "nonce": nonce})
+        if policy := getattr(request.app.state, "page_policy", None):  # else it is a Gradio app beside this one
+            response.headers["Content-Security-Policy"] = policy(request.scope, nonce)
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def with_policy(app: routes.App, policy: Callable[[Scope, str], str]) -> None:
+    """Have each page of mounted Blocks come with the policy that is made for its request and its scripts' nonce."""
+    if not isinstance(routes.templates, PolicyPages):
+        _replace(routes, "templates", PolicyPages(routes.templates))
+    app.state.page_policy = policy
