@@ -15,15 +15,7 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
 from auth import Auth, NotStarted, Settings, SettingsError
-from auth.routes import (
-    api_routes,
-    backchannel_routes,
-    docs_routes,
-    health_routes,
-    login_routes,
-    oauth_routes,
-    resource_routes,
-)
+from auth.routes import api_routes, docs_routes, health_routes, sign_in_routes
 from ui.serving import Stopping, say_loading, say_started, serve, sharing_workers, start_log, taken_port
 
 
@@ -55,35 +47,13 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         openapi_url=None,
         redirect_slashes=False,  # Starlette's own redirect is made from the Host header and comes before the gate
     )
-    auth.install(app)  # the layers: public address, session cookie, who is calling; errors into answers
+    auth.identify_callers(app)  # the layers: public address, session cookie, who is calling; errors into answers
     app.include_router(  # / /login-demo /gradio /favicon.ico /logo
         front_routes(auth.site, icon=main.of("favicon_path") or ICON, logo=auth.settings.app_logo)
     )
-    app.include_router(  # /login /auth /auth/{provider} /logout
-        login_routes(
-            site=auth.site,
-            pages=auth.pages,
-            providers=auth.providers,
-            sessions=auth.sessions,
-            admit=auth.admit,
-            now=auth.now,
-        )
-    )
-    app.include_router(  # /auth/{provider}/backchannel-logout
-        backchannel_routes(
-            answers=auth.answers, providers=auth.providers, sessions=auth.sessions, revocations=auth.revocations
-        )
-    )
+    app.include_router(sign_in_routes(auth))  # /login /auth /logout, and where programs may come /oauth /.well-known
     app.include_router(api_routes(scopes=auth.settings.api_scopes))  # /user/me /secure
     app.include_router(health_routes(readiness=auth.readiness))  # /healthz /readyz
-    if auth.resources:
-        app.include_router(resource_routes(auth.resources))  # /.well-known/oauth-protected-resource
-    if auth.programs:
-        app.include_router(  # /oauth/... and its metadata: people let programs act as them
-            oauth_routes(
-                site=auth.site, pages=auth.pages, answers=auth.answers, sessions=auth.sessions, server=auth.programs
-            )
-        )
     app.include_router(docs_routes(app, site=auth.site, pages=auth.pages))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
     mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks

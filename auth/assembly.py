@@ -44,16 +44,26 @@ class Auth:
     """Everything that establishes who is calling, for one app.
 
     Args:
+        home: where people go when they have signed in, unless they were going elsewhere.
+        sign_in: where people go to sign in; its query says `reason`, a key of `auth.web.REASONS`, and `next`.
         now: wall-clock time in epoch seconds.
 
     Raises:
         SettingsError: the settings contradict one another.
     """
 
-    def __init__(self, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        home: str = "/gradio/",
+        sign_in: str = "/login-demo/",
+        now: Callable[[], float] = time.time,
+    ) -> None:
         if problems := settings.problems():
             raise SettingsError(problems)
         self.now = now
+        self.home = home
         self.settings = settings = settings.completed()
         self.site = site = settings.site
         self.security = SecurityHeaders(
@@ -124,7 +134,7 @@ class Auth:
         self.resources = (
             ProtectedResources(site, authorization_servers=issuers, scopes=settings.api_scopes) if issuers else None
         )
-        self.answers = Answers(site, self.pages, resources=self.resources)
+        self.answers = Answers(site, self.pages, resources=self.resources, home=home, sign_in=sign_in)
 
     def _programs(self, settings: Settings) -> GrantServer:
         """What lets people connect programs."""
@@ -150,8 +160,11 @@ class Auth:
             now=self.now,
         )
 
-    def install(self, app: FastAPI) -> None:
-        """Put the layers around the app, the outermost last, and the one place where errors are answered."""
+    def identify_callers(self, app: FastAPI) -> None:
+        """Have each request say who is calling, and errors answered in one place. By itself this refuses nobody:
+        `gate`, and dependencies of routes, do.
+        """
+        # The outermost layer is added last.
         app.add_middleware(
             Authentication,
             base_url=self.site.base_url,
@@ -171,8 +184,8 @@ class Auth:
         for kind in (AuthError, HTTPException, Exception):
             app.add_exception_handler(kind, self.answers.to_exception)
 
-    def gate(self, app: ASGIApp, *, closing_message: Callable[[Scope], bytes | None]) -> Gate:
-        """`app` for callers with an identity alone; a stream ends once there is a closing message."""
+    def gate(self, app: ASGIApp, *, closing_message: Callable[[Scope], bytes | None] = lambda scope: None) -> Gate:
+        """`app` for callers with an identity alone; a stream ends with its identity, or with a closing message."""
         return Gate(app, answers=self.answers, scopes=self.settings.api_scopes, closing_message=closing_message)
 
     def admit(self, provider: str, claims: Mapping[str, Any]) -> Identity:

@@ -4,6 +4,7 @@ from auth.routes.api import api_routes, docs_routes, health_routes
 from auth.routes.backchannel import backchannel_routes
 from auth.routes.login import login_routes, safe_next
 from auth.routes.oauth import oauth_routes, resource_routes
+from auth.routes.sign_in import sign_in_routes
 
 __all__ = [
     "api_routes",
@@ -14,4 +15,5 @@ __all__ = [
     "oauth_routes",
     "resource_routes",
     "safe_next",
+    "sign_in_routes",
 ]

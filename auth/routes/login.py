@@ -50,6 +50,7 @@ def login_routes(
     providers: Mapping[str, Provider],
     sessions: Sessions,
     admit: Callable[[str, Mapping[str, Any]], Identity],
+    home: str,
     now: Callable[[], float],
 ) -> APIRouter:
     """`/login`, `/auth`, `/auth/{provider}` and `/logout`.
@@ -57,6 +58,7 @@ def login_routes(
     Args:
         providers: by name; the first is taken where `/login` names none.
         admit: who the claims name to the rules of who may do what, at the provider of that name; raises `NotAllowed`.
+        home: the path to go to after a sign-in that was not on its way to another.
         now: epoch seconds.
     """
     router = APIRouter(include_in_schema=False, dependencies=[Depends(for_people)])
@@ -109,7 +111,7 @@ def login_routes(
                 raise
         identity = sessions.begin(request.session, chosen.name, claims, admitted)
         log_event("sign_in", "signed in", request.scope, who=identity.identity, provider=chosen.name)
-        return go(begun.next or "/gradio/")
+        return go(begun.next or home)
 
     @router.api_route("/logout", methods=["GET", "POST"])
     async def logout(request: Request) -> Response:

@@ -41,10 +41,25 @@ RETRY_SECONDS = {429: "60", 503: "10"}
 
 
 class Answers:
-    """Turns an error into the answer that this caller can use."""
+    """Turns an error into the answer that this caller can use.
 
-    def __init__(self, site: Site, pages: Pages, *, resources: ProtectedResources | None) -> None:
+    Args:
+        home: the path of what people come for.
+        sign_in: the path where they are sent to sign in.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        pages: Pages,
+        *,
+        resources: ProtectedResources | None,
+        home: str = "/gradio/",
+        sign_in: str = "/login-demo/",
+    ) -> None:
         self._site = site
+        self._home = home
+        self._sign_in = sign_in
         self._pages = pages
         self._resources = resources
 
@@ -90,7 +105,9 @@ class Answers:
         path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         reason = "" if type(error) is NotSignedIn else error.code
-        location = self._site.base_url + _sign_in_page(next=path.removeprefix(self._site.prefix) + query, reason=reason)
+        location = self._site.base_url + self._sign_in_page(
+            next=path.removeprefix(self._site.prefix) + query, reason=reason
+        )
         return RedirectResponse(location, 303, {"Cache-Control": "no-store"})
 
     def _page(self, error: AuthError, scope: Scope) -> Response:
@@ -98,12 +115,17 @@ class Answers:
             return self._message(error.title, error.sentence, error.status)
         next_path, account = (error.next_path, error.account) if isinstance(error, SignInError) else ("", None)
         again = "Use another account" if isinstance(error, NotAllowed) else "Try again"
-        actions = [(again, self._site.prefix + _sign_in_page(reason=error.code, next=next_path))]
+        actions = [(again, self._site.prefix + self._sign_in_page(reason=error.code, next=next_path))]
         if isinstance(credential_in(scope).outcome, Identity):
-            actions.insert(0, ("Open the app", f"{self._site.prefix}/gradio/"))
+            actions.insert(0, ("Open the app", self._site.prefix + self._home))
         detail = f"You signed in as {account[:254]}." if account else ""
         ask = isinstance(error, (NotAllowed, ProviderRefused))
         return self._message(error.title, error.sentence, error.status, detail=detail, ask=ask, actions=actions)
+
+    def _sign_in_page(self, **query: str) -> str:
+        """The path of the sign-in page that says the `reason` and leads on to `next`."""
+        pairs = [f"{name}={quote(value, safe='/')}" for name, value in query.items() if value]
+        return f"{self._sign_in}?{'&'.join(pairs)}"
 
     def _message(
         self,
@@ -155,11 +177,6 @@ class Answers:
             **({"who": error.who} if error.who else {}),
             **({"provider": error.provider} if isinstance(error, SignInError) else {}),
         )
-
-
-def _sign_in_page(**query: str) -> str:
-    """The path of the sign-in page that says the `reason` and leads on to `next`."""
-    return "/login-demo/?" + "&".join(f"{name}={quote(value, safe='/')}" for name, value in query.items() if value)
 
 
 def _closing(response: Response) -> Response:

@@ -61,7 +61,7 @@ def gated() -> tuple[FastAPI, Headers]:
     """The app, and what a browser sends with each request since its sign-in."""
     app = FastAPI()
     auth = Auth(SETTINGS)
-    auth.install(app)
+    auth.identify_callers(app)
     mount_main(app, auth, Stopping(), Main(blocks=blocks(), launched={}))
     session: dict[str, Any] = {}
     auth.sessions.begin(session, next(iter(auth.providers)), {"sub": "ada", "name": "Ada", "email": "ada@example.com"})

@@ -93,6 +93,7 @@ def steps(parts: Auth) -> APIRouter:
         providers=parts.providers,
         sessions=parts.sessions,
         admit=parts.admit,
+        home=parts.home,
         now=parts.now,
     )
 
@@ -100,7 +101,7 @@ def steps(parts: Auth) -> APIRouter:
 @pytest.fixture
 def client(parts: Auth) -> httpx2.AsyncClient:
     app = FastAPI()
-    parts.install(app)
+    parts.identify_callers(app)
     app.include_router(api_routes(scopes=parts.settings.api_scopes))
     app.include_router(own_routes())
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=parts.settings.base_url)
@@ -233,7 +234,7 @@ async def test_an_identity_can_be_answered_and_shows_all_but_its_session_and_wha
 @pytest.mark.parametrize("path", ["/login", "/auth", "/auth/acme", "/logout", "/logout?everywhere=1"])
 async def test_the_steps_of_people_take_no_token(parts, path: str) -> None:
     app = FastAPI()
-    parts.install(app)
+    parts.identify_callers(app)
     app.include_router(steps(parts))
     asking = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=parts.settings.base_url)
 
@@ -248,7 +249,7 @@ async def test_the_steps_of_people_take_no_token(parts, path: str) -> None:
 async def test_signing_out_clears_what_the_browser_keeps_unless_other_apps_share_it(prefix: str, cleared: str) -> None:
     parts = Auth(sound_settings(public_url=f"https://apps.example.com{prefix}"))
     app = FastAPI()
-    parts.install(app)
+    parts.identify_callers(app)
     app.include_router(steps(parts))
     asking = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=parts.settings.base_url)
 
