@@ -472,8 +472,10 @@ def test_a_hostile_body_does_not_stop_the_loop(house: AppServer, alice: Caller, 
     many = 4 * 2**20 // (len(body) + 1)
     items = ",".join(body % number if "%d" in body else body for number in range(many))
     content = f'{{"data":[[{items}]],"session_hash":"s"}}'
-    longest = stalls(house, lambda: alice.ask("POST", f"{API}/run/echo_json", content=content).status_code)
-    assert longest < 1.0
+    tries = (
+        stalls(house, lambda: alice.ask("POST", f"{API}/run/echo_json", content=content).status_code) for _ in range(3)
+    )
+    assert any(longest < 0.5 for longest in tries), "once at least nothing else kept this machine busy"
 
 
 def stalls(house: AppServer, do: Any) -> float:
@@ -495,6 +497,16 @@ def stalls(house: AppServer, do: Any) -> float:
         done.set()
         watching.result()
     return longest
+
+
+def test_a_drawing_has_a_bounded_number_of_layers(alice: Caller) -> None:
+    """Gradio makes room for as many as the number says."""
+    (editor,) = (number for number, block in BLOCKS[-1].blocks.items() if isinstance(block, gr.ImageEditor))
+    for index, status in ((0, 200), (99, 200), (100, 413), (2_000_000_000, 413)):
+        fields = {"session_hash": "s", "fn_name": "accept_blobs", "component_id": str(editor)}
+        fields |= {"id": "a drawing", "type": "layer", "index": str(index)}
+        sent = {"data": fields, "files": {"file": ("layer.png", b"x")}}
+        assert alice.ask("POST", f"{API}/component_server", **sent).status_code == status
 
 
 # -- bounds of one person (4) -----------------------------------------------------------------------------------------

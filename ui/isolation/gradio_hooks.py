@@ -187,18 +187,19 @@ class Hooks:
     def is_open(self, path: str) -> bool:
         """An argument may name this path in the room that the code is in: a file there, an asset, or nothing at all."""
         try:
-            places = {real_path(path), os.path.realpath(path)}  # Gradio and the system read `..` after a link otherwise
+            places = [real_path(path)]
+            if ".." in path:  # the system follows a link before it, Gradio after it
+                places.append(os.path.realpath(path))
         except ValueError:
             return False
-        if utils.is_static_file(path):
-            return True
-        room = room_here()
-        return all(
-            place in self.assets or (room is not None and room.may_read(place))
-            if is_in(place, self.root)
-            else not os.path.exists(place)
-            for place in places
+        return utils.is_static_file(path) or all(
+            self._is_kept(place) if is_in(place, self.root) else not os.path.exists(place) for place in places
         )
+
+    def _is_kept(self, place: str) -> bool:
+        """Of what lies in `root`: for the room that the code is in, or for everybody."""
+        room = room_here()
+        return (room is not None and room.may_read(place)) or place in self.assets
 
     def check_arguments(self, data: Any) -> Any:
         """`data` as it is. Every object in it that has a `path`, with Gradio's mark or without, names an open file.
@@ -207,6 +208,10 @@ class Hooks:
             NotFound, BodyTooLarge
         """
         paths: set[str] = set()
+        if isinstance(data, DataWithFiles):
+            fields = data.data if isinstance(data.data, dict) else {}
+            if str(fields.get("index", "")).isdigit() and int(fields["index"]) >= LAYERS_AT_MOST:
+                raise BodyTooLarge(f"more than {LAYERS_AT_MOST} layers in a drawing")  # Gradio makes room for each
         for node in nodes(data.data if isinstance(data, DataWithFiles) else data):
             if isinstance(node, dict) and isinstance(path := node.get("path"), str) and not is_http_url_like(path):
                 paths.add(path)
@@ -231,7 +236,7 @@ class Hooks:
         room = room_here()
         is_building = (blocks is None or not blocks.has_launched) and not (room and room.is_of_identity)
         if is_in(place, self.root):
-            if not is_building and not self.is_open(str(path)):
+            if not is_building and not self._is_kept(place):
                 raise InvalidPathError(f"Cannot move {path} to the gradio cache dir.")
             return
         in_temp = is_in(place, os.path.realpath(self._gettempdir()))  # Gradio asks for the room's own

@@ -102,7 +102,8 @@ class Isolation:
             if seconds := self._accounts.turn(room.name):
                 await asyncio.sleep(seconds)
             receive = await self._bounded(scope, receive)
-        inside = self._rooms.links if verdict is Verdict.PAGE and "deep_link" in query else room
+        shows_link = verdict is Verdict.PAGE and self._make_link and "deep_link" in query
+        inside = self._rooms.links if shows_link else room
         try:
             with inside.entered():
                 await self._app(scope, receive, send)

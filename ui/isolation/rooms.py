@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID, uuid4
 
@@ -80,6 +81,7 @@ class Rooms:
         self.links = self._room("links")
         """The states that deep links show. Only Gradio reads them."""
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - there is one of these for each app
     def of(self, identity: str) -> Room:
         return self._room("u" + blake2b(identity.encode(), key=self._key, digest_size=16).hexdigest())
 
