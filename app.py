@@ -16,7 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from auth import Auth, NotStarted, Settings, SettingsError
 from auth.routes import api_routes, docs_routes, health_routes, sign_in_routes
-from ui.serving import Stopping, say_loading, say_started, serve, sharing_workers, start_log, taken_port
+from ui.serving import Stopping, say_loading, say_started, serve, sharing_workers, start_log, taken_port, token_command
 
 
 def create_app(settings: Settings | None = None, *, stopping: Stopping | None = None) -> FastAPI:
@@ -63,6 +63,8 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
 
 def main() -> None:
     """`python app.py`, and what may follow it."""
+    if sys.argv[1:2] == ["token"]:  # python app.py token --url ADDRESS
+        sys.exit(token_command(sys.argv[2:]))
     parser = argparse.ArgumentParser(usage="python app.py [FILE ...]", description=__doc__)
     own = list(takewhile(lambda argument: argument.startswith("-"), sys.argv[1:]))
     parser.parse_args(own)

@@ -109,7 +109,9 @@ def mount_main(
             partial(auth.gate, closing_message=stopping.closing_message),
             auth_dependency=current_user,
             mcp_server=settings.mcp_server,
-            **main.options(**main_look(title=settings.app_title, prefix=auth.site.prefix)),
+            **main.options(
+                **main_look(title=settings.app_title, prefix=auth.site.prefix, programs=auth.programs is not None)
+            ),
         )
     auth.checks.append(isolate(mounted, rooms, refuse=auth.answers.to, limits=limits))
     keep_parts(mounted, auth.answers)

@@ -1,6 +1,6 @@
 // Runs once, in the head of the main page, before its components are drawn. Says who is signed in, and makes sure that
 // it stays true: the tab goes to sign in when its session has ended, and starts afresh when somebody else signed in.
-(({ prefix, title }) => {
+(({ prefix, title, programs }) => {
   const send = window.fetch.bind(window);
   const never = new Promise(() => {}); // for callers who wait while the tab goes elsewhere
   let person; // issuer and subject of the one this tab was opened for
@@ -101,7 +101,21 @@
   const out = element("a", "account-out", "Sign out");
   picture.ariaHidden = "true";
   out.href = `${prefix}/logout`;
-  document.body.prepend(element("header", "account", element("p", "account-title", title), picture, who, out));
+  const bar = element("header", "account", element("p", "account-title", title), picture, who, out);
+  document.body.prepend(bar);
+
+  // What the person lets programs do is theirs to end, whichever browser they agreed in.
+  if (programs) {
+    const end = element("button", "account-out", "End all");
+    const said = element("p", "account-said", "Programs that you let act as you here.");
+    const menu = element("details", "account-programs", element("summary", "account-out", "Connected programs"), said, end);
+    said.role = "status";
+    end.onclick = async () => {
+      const answer = await send(`${prefix}/oauth/end-all`, { method: "POST" }).catch(() => null);
+      said.textContent = answer?.ok ? "All of them have been ended." : "That did not work. Please try again.";
+    };
+    bar.insertBefore(menu, out);
+  }
 
   check().then((me) => {
     if (!me) return;
