@@ -22,7 +22,7 @@ from auth.identity import Identity
 from auth.local import LocalCognito, LocalProvider, ThisMachine
 from auth.people import Provider, admit
 from auth.programs import CognitoVerifier, cognito_verifier
-from auth.sessions import MemoryRevocations, RedisRevocations, SessionCookie, Sessions
+from auth.sessions import MemoryRevocations, RedisRevocations, SessionCookie, Sessions, StepCookies
 from auth.settings import Settings, SettingsError
 from auth.web import (
     DIRECT,
@@ -87,12 +87,13 @@ class Auth:
             )
             configured = [local.provider]
             self.local.routes += local.routes
-        pool = settings.user_pool
+        pool, self._is_local_pool = settings.user_pool, False
         if pool is None and settings.is_local:
             issuer = LocalCognito(
                 base_url=site.base_url, scopes=settings.api_scopes, audiences=settings.api_audience, now=now
             )
             pool = issuer.user_pool
+            self._is_local_pool = True
             self.local.routes += issuer.routes
 
         self.shared = _shared_revocations(settings, now)
@@ -112,6 +113,7 @@ class Auth:
             pictures=settings.profile_pictures,
             now=now,
         )
+        self.step_cookies = StepCookies(site=site, same_site=settings.cookie_samesite)
         self.providers = {
             config.name: Provider(
                 config,
@@ -229,7 +231,7 @@ class Auth:
         if self.verifier:
             key_sets = set(self.verifier.key_sets.values())
             problems += [f"cognito: {keys.problem}" for keys in key_sets if keys.problem]
-            ready = ready or any(keys.ready for keys in key_sets)
+            ready = ready or (not self._is_local_pool and any(keys.ready for keys in key_sets))
         faults = [fault for check in self.checks if (fault := check())]
         return problems + faults, ready and not faults
 

@@ -223,6 +223,10 @@ class WrongNonce(TokenInvalid):
     sentence = "The token belongs to another sign-in."
 
 
+class NonceMissing(TokenInvalid):
+    sentence = "The token belongs to no sign-in."
+
+
 class WrongHash(TokenInvalid):
     """`at_hash` does not match the access token it came with (OpenID Connect Core 3.1.3.8)."""
 
@@ -238,6 +242,7 @@ class SignInError(AuthError):
     Attributes:
         next_path: where the person was going, empty where that is not known.
         account: the e-mail address they came with, where the page is to say it.
+        description: the provider's own words, in one short line, or empty.
         provider: with whom they were signing in, by its name.
     """
 
@@ -248,6 +253,7 @@ class SignInError(AuthError):
     sentence = "Something went wrong while signing you in. Please try again."
     next_path: str = ""
     account: str | None = None
+    description: str = ""
     provider: str | None = None
 
 
@@ -259,12 +265,14 @@ class UnknownProvider(SignInError):
 
 
 class ConsentDenied(SignInError):
-    """`error=access_denied` (RFC 6749 section 4.1.2.1)."""
+    """`error=access_denied`: the person or the provider denied the request (RFC 6749 section 4.1.2.1)."""
 
     status = 403
     code = "denied"
-    title = "Sign-in was cancelled"
-    sentence = "You did not agree to sign in, so nothing was shared with this app."
+    title = "You were not signed in"
+    sentence = (
+        "The sign-in was cancelled, or the provider does not let this account use this app. Nothing was shared with it."
+    )
 
 
 class SignInUnknown(SignInError):
@@ -308,6 +316,18 @@ class ProviderUnavailable(SignInError):
     sentence = "The sign-in provider cannot be reached just now. Please try again in a moment."
 
 
+class ProviderMisconfigured(ProviderUnavailable):
+    """What is configured does not fit what the provider publishes: that does not pass by itself."""
+
+    status = 502
+    code = "provider_misconfigured"
+    title = "Sign-in is not set up rightly"
+    sentence = (
+        "This app's sign-in does not fit its provider. Trying again does not help: only whoever runs this app can "
+        "mend that."
+    )
+
+
 class ProviderRefused(SignInError):
     """The provider sent an error other than a denied consent."""
 
@@ -335,7 +355,20 @@ class TokenResponseInvalid(SignInError):
     code = "provider_answer_invalid"
     event = "provider_fault"
     title = "The sign-in provider's answer was refused"
-    sentence = "The sign-in provider's answer did not pass a security check, so you were not signed in."
+    sentence = (
+        "The sign-in provider's answer did not pass a security check, so you were not signed in. "
+        "If this happens again, tell whoever runs this app."
+    )
+
+
+class NonceUnsupported(TokenResponseInvalid):
+    """The ID token has no `nonce` (OpenID Connect Core 3.1.3.7 (11)): some providers never send one."""
+
+    code = "nonce_unsupported"
+    sentence = (
+        "The sign-in provider's answer does not say to which sign-in it belongs (it has no nonce), so it was refused. "
+        "Trying again does not help: this provider cannot be used with this app."
+    )
 
 
 class NotAllowed(SignInError):
@@ -347,11 +380,28 @@ class NotAllowed(SignInError):
     sentence = "You signed in, but this account is not on the list of those who may use this app."
 
 
+class EmailUnknown(NotAllowed):
+    code = "email_unknown"
+    sentence = (
+        "You signed in, but your provider did not say your e-mail address, and only certain addresses may use this app."
+    )
+
+
 class EmailUnverified(NotAllowed):
     code = "email_unverified"
     sentence = (
         "You signed in, but your provider has not verified your e-mail address, "
         "and only verified addresses may use this app."
+    )
+
+
+class EmailUnvouched(EmailUnverified):
+    """There is no `email_verified` at all: some providers never send it."""
+
+    code = "email_unvouched"
+    sentence = (
+        "You signed in, but your provider does not vouch for your e-mail address (it does not say whether it has "
+        "verified it), and only verified addresses may use this app. Only whoever runs this app can change that."
     )
 
 

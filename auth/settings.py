@@ -9,11 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
     model_validator,
@@ -31,10 +28,12 @@ from auth.access import EMAIL, Access
 from auth.content_policy import Policy, parse_policy
 from auth.environment import Environment, is_own_address, misspelled
 from auth.identity import lower_ascii
-from auth.urls import Site, as_browsers_spell, is_confidential, is_http_url, is_loopback
+from auth.providers import PARTS, ProviderSettings, message_of, pool_issuers, provider_named, provider_problems
+from auth.urls import Site, as_browsers_spell, http_url, is_confidential, is_http_url, is_loopback
 
-GOOGLE_ISSUER = "https://accounts.google.com"
-GOOGLE = {"name": "google", "issuer": GOOGLE_ISSUER, "label": "Google"}
+CLOCK_SKEW = 60.0
+"""Seconds by which the clock of another machine may be ahead of this one's (`iat` and `nbf` of tokens). `exp` has no
+leeway: what has ended here has ended."""
 PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".webp", ".gif")
 DOMAIN = re.compile(r"[^\s@/:*.,;<>]+(\.[^\s@/:*.,;<>]+)*")
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "secret", "your-", "your_", "placeholder", "example", "xxxx", "<")
@@ -83,14 +82,8 @@ def _domains(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def _url(value: str) -> str:
-    if value and not is_http_url(value):
-        raise ValueError("must be an address such as https://app.example.com, without query or fragment")
-    return value
-
-
 def _public_url(value: str) -> str:
-    return as_browsers_spell(value) if _url(value) else ""
+    return as_browsers_spell(value) if http_url(value) else ""
 
 
 def _picture(value: Path | None) -> Path | None:
@@ -111,39 +104,8 @@ def _policy(value: str) -> str:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Url = Annotated[str, AfterValidator(_url)]
-
-
-class ProviderSettings(BaseModel):
-    """One OpenID Connect issuer that people sign in with."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
-    issuer: Annotated[str, Field(min_length=1), AfterValidator(_url)]
-    client_id: str = Field(min_length=1)
-    client_secret: SecretStr
-    label: str = Field(min_length=1, max_length=40)
-    groups_claim: str = Field(default="groups", min_length=1)
-
-    @property
-    def is_google(self) -> bool:
-        """Google, or what stands for it in a test."""
-        return self.name == "google" or self.issuer == GOOGLE_ISSUER
-
-    @property
-    def callback_path(self) -> str:
-        """Where the provider sends people back to, below `PUBLIC_URL`."""
-        return "/auth" if self.name == "google" else f"/auth/{self.name}"
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _by_the_names_of_the_environment(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            owner = str(data.get("name", "")).upper()
-            raise ValueError("\n".join(_describe(fault, f"{owner}_") for fault in error.errors())) from None
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+Url = Annotated[str, AfterValidator(http_url)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,12 +121,6 @@ class UserPool:
     key_urls: Mapping[str, str]
     client_ids: tuple[str, ...]
     audiences: tuple[str, ...]
-
-
-def pool_issuers(region: str, pool_id: str) -> tuple[str, str]:
-    """The two issuers that a pool is documented to have; it uses one (API reference, IssuerConfigurationType)."""
-    place = f"{region}.amazonaws.com/{pool_id}"
-    return f"https://cognito-idp.{place}", f"https://issuer-cognito-idp.{place}"
 
 
 class Settings(BaseSettings):
@@ -194,7 +150,7 @@ class Settings(BaseSettings):
     session_idle_minutes: float = Field(default=60, gt=0, le=60 * 24 * 30)
     cookie_samesite: Literal["lax", "none"] = "lax"
     redis_url: SecretStr = SecretStr("")
-    cognito_region: str = Field(default="", pattern=r"^([a-z]{2}(-[a-z]+)+-\d)?$")
+    cognito_region: Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_split)] = ()
     cognito_pool_id: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$", max_length=55)
     cognito_client_ids: Names = ()
     cognito_issuer: Url = ""
@@ -218,7 +174,7 @@ class Settings(BaseSettings):
     def _google_unless_others_are_named(cls, given: dict[str, Any]) -> dict[str, Any]:
         if "providers" in given or not given.get("google_client_id"):
             return given
-        return {**given, "providers": (_named_provider("google", given),)}
+        return {**given, "providers": (provider_named("google", given),)}
 
     @classmethod
     def load(cls) -> Self:
@@ -238,7 +194,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             for fault in error.errors():
                 name = str(fault["loc"][0])
-                problems += _message(fault).split("\n") if name == "providers" else [_describe(fault)]
+                problems += message_of(fault).split("\n") if name == "providers" else [_describe(fault)]
                 sound[name] = cls.model_fields[name].get_default(call_default_factory=True)
             settings = cls(**sound, _env_file=environment.path)  # type: ignore[call-arg]
         if not is_own_address(settings.host):
@@ -262,9 +218,8 @@ class Settings(BaseSettings):
     @classmethod
     def known_names(cls, environment: Environment) -> frozenset[str]:
         """Every name that is read from the environment, those of the providers that it lists included."""
-        parts = [part.upper() for part in ProviderSettings.model_fields if part != "name"]
         owners = ["GOOGLE", *(name.strip().upper() for name in environment.get("PROVIDERS").split(",") if name.strip())]
-        named = {f"{owner}_{part}" for owner in owners for part in parts}
+        named = {f"{owner}_{part}" for owner in owners for part in PARTS}
         return frozenset({*(name.upper() for name in cls.model_fields), *named})
 
     def notes(self, environment: Environment) -> list[str]:
@@ -396,6 +351,7 @@ class Settings(BaseSettings):
                 not is_confidential(provider.issuer),
                 f"{provider.name.upper()}_ISSUER={provider.issuer} is http: an issuer off this machine needs https.",
             )
+            found += provider_problems(provider, frozenset(name.upper() for name in type(self).model_fields))
         wrong(
             self.cookie_samesite == "none" and not self.is_https,
             "COOKIE_SAMESITE=none needs an https PUBLIC_URL: browsers drop such a cookie over http.",
@@ -420,19 +376,20 @@ class Settings(BaseSettings):
         if unread.intersection(names) or not any(getattr(self, name) for name in names):
             return []
         found = []
-        if not self.cognito_client_ids:
+        people_alone = any(provider.name == "cognito" for provider in self.providers) and not self.cognito_client_ids
+        if not self.cognito_client_ids and not people_alone:
             found.append("COGNITO_CLIENT_IDS is missing: name the app clients whose tokens are accepted.")
-        if not self.cognito_issuer:
+        if not self.cognito_issuer and not people_alone:
             for name in ("cognito_region", "cognito_pool_id"):
                 if not getattr(self, name):
                     found.append(
                         f"{name.upper()} is missing: with COGNITO_CLIENT_IDS it says whose tokens are accepted."
                     )
         region, underscore, _ = self.cognito_pool_id.partition("_")
-        if underscore and self.cognito_region and region not in self.cognito_region.split(","):
+        if underscore and self.cognito_region and region not in self.cognito_region:
             found.append(
                 f"COGNITO_POOL_ID={self.cognito_pool_id} is a pool of the Region {region}; "
-                f"COGNITO_REGION is {self.cognito_region}."
+                f"COGNITO_REGION is {','.join(self.cognito_region)}."
             )
         for name in ("cognito_issuer", "cognito_jwks_url"):
             url = getattr(self, name)
@@ -450,8 +407,8 @@ class Settings(BaseSettings):
         """Whose access tokens are accepted, None where no app client is named."""
         if not self.cognito_client_ids:
             return None
-        pool = pool_issuers(self.cognito_region, self.cognito_pool_id)
-        issuers = (self.cognito_issuer,) if self.cognito_issuer else pool
+        pool = [issuer for region in self.cognito_region for issuer in pool_issuers(region, self.cognito_pool_id)]
+        issuers = [self.cognito_issuer] if self.cognito_issuer else pool
         return UserPool(
             key_urls={issuer: self.cognito_jwks_url or f"{issuer}/.well-known/jwks.json" for issuer in issuers},
             client_ids=self.cognito_client_ids,
@@ -476,32 +433,14 @@ class Settings(BaseSettings):
 
 def _named_providers(environ: Mapping[str, str | None]) -> dict[str, Any]:
     """The `providers` field: `PROVIDERS` and the names that go with it (`ACME_ISSUER` for `acme`), in lower case."""
-    if not (listed := environ.get("providers")):
+    if not (listed := environ.get("providers") or ("google" if environ.get("google_client_id") else "")):
         return {}
     names = [name.strip().lower() for name in listed.split(",") if name.strip()]
-    return {"providers": tuple(_named_provider(name, environ) for name in names)}
+    return {"providers": tuple(provider_named(name, environ) for name in names)}
 
 
-def _named_provider(name: str, environ: Mapping[str, str | None]) -> dict[str, str]:
-    known = GOOGLE if name == "google" else {"label": name.capitalize()}
-    parts = {part: environ.get(f"{name}_{part}") for part in ProviderSettings.model_fields if part != "name"}
-    return {**known, **{part: value for part, value in parts.items() if value}, "name": name}
-
-
-def _message(fault: Any) -> str:
-    return str(fault["msg"]).removeprefix("Value error, ")
-
-
-def _describe(fault: Any, owner: str = "") -> str:
+def _describe(fault: Any) -> str:
     """One line for one of pydantic's errors, in the names of the environment and without the value of a secret."""
-    name = owner + str(fault["loc"][0]).upper()
-    if name == f"{owner}NAME":
-        return f"PROVIDERS: the name {fault['input']!r} must be letters, digits and underscores, after a letter."
-    if owner:
-        return (
-            f"{name} is missing." if fault["type"] in ("missing", "string_too_short") else f"{name} {_message(fault)}."
-        )
-    value = re.sub("//[^/]*@", "//...@", str(fault["input"]))
-    return (
-        f"{name}: {_message(fault)}." if "SECRET" in name or "REDIS" in name else f"{name}={value}: {_message(fault)}."
-    )
+    name = str(fault["loc"][0]).upper()
+    shown = "" if "SECRET" in name or "REDIS" in name else "=" + re.sub("//[^/]*@", "//...@", str(fault["input"]))
+    return f"{name}{shown}: {message_of(fault)}."

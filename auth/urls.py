@@ -51,6 +51,17 @@ def is_http_url(value: str) -> bool:
     )
 
 
+def http_url(value: str) -> str:
+    """The same, where it is empty or an http(s) URL.
+
+    Raises:
+        ValueError.
+    """
+    if value and not is_http_url(value):
+        raise ValueError("must be an address such as https://app.example.com, without query or fragment")
+    return value
+
+
 def is_confidential(url: str) -> bool:
     """True when what is sent to this http(s) URL is not to be read on the way: by https, or within this machine."""
     parts = urlsplit(url)

@@ -38,7 +38,8 @@ class JwksCache(Generic[K]):
     Args:
         url: where the set is.
         fetch: the JSON object at an address; raises `FetchFailed`.
-        parse: `(kid, key)` of one JWK, or None where it is not for us; raises nothing.
+        parse: name and key of one JWK, or None where it is not for us; raises nothing. The name is its `kid`, or made
+            of that and what else tokens choose a key by.
         now: seconds, on a clock that is never set back.
 
     Attributes:
@@ -67,12 +68,12 @@ class JwksCache(Generic[K]):
 
     @property
     def keys(self) -> Mapping[str, K]:
-        """The keys held, by `kid`: none once nothing was heard of them for a day."""
+        """The keys held, by name: none once nothing was heard of them for a day."""
         return self._keys if self._now() < self._usable_until else _NO_KEYS
 
-    def get(self, kid: str) -> K | None:
-        """The key of that `kid` if it is held. Touches no network."""
-        return self._keys.get(kid) if self._now() < self._usable_until else None
+    def get(self, name: str) -> K | None:
+        """The key of that name if it is held. Touches no network."""
+        return self._keys.get(name) if self._now() < self._usable_until else None
 
     @property
     def ready(self) -> bool:
@@ -87,18 +88,18 @@ class JwksCache(Generic[K]):
         held = f"the keys held serve for another {left:.1f} h" if self.ready else "no keys are held"
         return f"{self.url} {self._fault}; {held}"
 
-    async def find(self, kid: str) -> K:
-        """The key of that `kid`, asked for where it is not held.
+    async def find(self, *names: str) -> K:
+        """The key of the first of these names that there is, asked for where none is held.
 
         Raises:
             UnknownKey: the issuer does not publish it.
             KeysUnavailable: the issuer cannot be asked, so that nobody can say.
         """
-        while (key := self.get(kid)) is None:
+        while (key := next((found for name in names if (found := self.get(name)) is not None), None)) is None:
             if not await self.ask():
                 if self.problem is not None:
                     raise KeysUnavailable(self.problem)
-                raise UnknownKey(f"{self.url} holds no such key", actual=kid, expected=sorted(self.keys))
+                raise UnknownKey(f"{self.url} holds no such key", actual=names[-1], expected=sorted(self.keys))
         return key
 
     async def load(self) -> Mapping[str, K]:

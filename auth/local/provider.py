@@ -37,7 +37,7 @@ from auth.local.token_endpoint import (
     new_key,
     params_of,
 )
-from auth.settings import ProviderSettings
+from auth.providers import ProviderSettings
 from auth.web import Pages, is_same_origin
 
 CODE_SECONDS = 60

@@ -2,7 +2,8 @@
 
 from auth.people.admission import admit
 from auth.people.id_token import TOKEN_BYTES
+from auth.people.links import Links
 from auth.people.pending import NEXT_AT_MOST, begin_sign_in, take_sign_in
 from auth.people.provider import Provider
 
-__all__ = ["NEXT_AT_MOST", "TOKEN_BYTES", "Provider", "admit", "begin_sign_in", "take_sign_in"]
+__all__ = ["NEXT_AT_MOST", "TOKEN_BYTES", "Links", "Provider", "admit", "begin_sign_in", "take_sign_in"]

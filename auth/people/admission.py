@@ -7,9 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from auth.access import EMAIL, Access
-from auth.errors import EmailUnverified, GroupsUnlisted, NotAllowed
+from auth.errors import EmailUnknown, EmailUnverified, EmailUnvouched, GroupsUnlisted, NotAllowed
 from auth.identity import Identity, lower_ascii
-from auth.settings import ProviderSettings
+from auth.providers import ProviderSettings
 
 GOOGLE_CONSUMER_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
 
@@ -27,6 +27,7 @@ def admit(
 
     Raises:
         EmailUnverified: the rule names the address and the issuer has not verified it.
+        EmailUnknown: the rule names addresses, and the provider does not say which the person has.
         GroupsUnlisted: the rule names groups, and the provider does not say which the person is in.
         NotAllowed: the rule does not allow them.
     """
@@ -34,11 +35,12 @@ def admit(
     if not isinstance(email, str) or not EMAIL.fullmatch(email) or not email.isprintable():
         email = None
     verified = claims.get("email_verified")
+    is_verified = verified is True or verified == "true" or (verified is None and provider.trust_email)
     groups = groups_in(claims, provider.groups_claim)
     person = Identity(
         username=claims["sub"],
         email=email,
-        email_verified=email is not None and (verified is True or verified == "true"),
+        email_verified=email is not None and is_verified,
         domain=_domain(provider, claims, lower_ascii(email)) if email else None,
         issuer=provider.issuer,
         subject=claims["sub"],
@@ -52,9 +54,13 @@ def admit(
             log.warning("%s sent a link in place of groups: no rule finds %r in one", provider.name, person)
         return person
     if entrance.allows(replace(person, email_verified=email is not None)):
+        if verified is None:
+            raise EmailUnvouched(f"there is no email_verified; {provider.name.upper()}_TRUST_EMAIL=true goes without")
         raise EmailUnverified("email_verified", actual=verified, expected=True)
     if is_unlisted and entrance.groups:
         raise GroupsUnlisted(f"{provider.groups_claim} is a link")
+    if email is None and (entrance.emails or entrance.domains):
+        raise EmailUnknown("the provider names no e-mail address")
     raise NotAllowed("not listed", actual=(email, claims.get("hd"), groups), expected=entrance)
 
 

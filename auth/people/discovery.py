@@ -1,11 +1,17 @@
 """What a provider says of itself (OpenID Connect Discovery 1.0)."""
 
-import httpx2
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
-from auth.errors import ProviderUnavailable
+import httpx2
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from auth.errors import ProviderMisconfigured, ProviderUnavailable
+from auth.providers import ProviderSettings
 from auth.urls import is_confidential, is_http_url
 from auth.web import FetchFailed, fetch_json
+
+PASSING = frozenset({408, 425, 429})
+"""Client errors (RFC 9110 section 15.5, RFC 8470, RFC 6585) that may be over in a moment."""
 
 
 class Metadata(BaseModel):
@@ -19,9 +25,17 @@ class Metadata(BaseModel):
     jwks_uri: str
     userinfo_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    scopes_supported: tuple[str, ...] | None = None
+    prompt_values_supported: tuple[str, ...] | None = None
     id_token_signing_alg_values_supported: tuple[str, ...] = ("RS256",)
+    userinfo_signing_alg_values_supported: tuple[str, ...] = ()
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
     authorization_response_iss_parameter_supported: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, document: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in document.items() if value is not None}
 
 
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint")
@@ -32,24 +46,28 @@ def metadata_url(issuer: str) -> str:
     return f"{issuer.rstrip('/')}/.well-known/openid-configuration"
 
 
-async def discover(http: httpx2.AsyncClient, issuer: str) -> Metadata:
-    """The metadata of an issuer, asked for now.
+async def discover(http: httpx2.AsyncClient, config: ProviderSettings) -> Metadata:
+    """The metadata of a provider, asked for now.
 
     Raises:
-        ProviderUnavailable: it does not answer as an OpenID provider would; says where and how.
+        ProviderUnavailable: it does not answer; says where and how.
+        ProviderMisconfigured: its answer is not that of the provider that is configured.
     """
-    url = metadata_url(issuer)
+    url = metadata_url(config.issuer)
     try:
         metadata = Metadata.model_validate(await fetch_json(http, url))
     except FetchFailed as error:
-        raise ProviderUnavailable(f"{url} {error}") from None
+        stays = error.status is not None and error.status < 500 and error.status not in PASSING
+        raise (ProviderMisconfigured if stays else ProviderUnavailable)(f"{url} {error}") from None
     except ValidationError as error:
         names = sorted({str(fault["loc"][0]) for fault in error.errors()})
-        raise ProviderUnavailable(f"{url} lacks, or has of a wrong type: {', '.join(names)}") from None
-    if metadata.issuer != issuer:  # OpenID Connect Discovery 1.0 section 4.3
-        raise ProviderUnavailable(f"{url} is of the issuer {metadata.issuer[:200]!r}, configured is {issuer!r}")
+        raise ProviderMisconfigured(f"{url} lacks, or has of a wrong type: {', '.join(names)}") from None
+    if not config.may_announce(metadata.issuer):  # OpenID Connect Discovery 1.0 section 4.3
+        raise ProviderMisconfigured(
+            f"{url} is of the issuer {metadata.issuer[:200]!r}, configured is {config.issuer!r}"
+        )
     for name in ENDPOINTS:
         endpoint = getattr(metadata, name)
         if endpoint is not None and not (is_http_url(endpoint.partition("?")[0]) and is_confidential(endpoint)):
-            raise ProviderUnavailable(f"{url}: {name} is no https address")
+            raise ProviderMisconfigured(f"{url}: {name} is no https address")
     return metadata

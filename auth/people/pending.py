@@ -15,7 +15,10 @@ SIGN_IN_SECONDS = 15 * 60
 BEGUN_AT_MOST = 20
 BEGUN_BYTES = 2270
 """JSON bytes of all begun sign-ins. With a session of `PERSON_BYTES` the whole cookie stays under 4096 bytes."""
-NEXT_AT_MOST = 1024
+NEXT_AT_MOST = 2560
+"""Characters of the path and query that somebody was going to: of a query, 2 KB."""
+KEPT_CHARACTERS = 1024
+"""Of it in this cookie; `links` keeps a longer one apart."""
 
 
 class BegunSignIn(Struct, frozen=True, array_like=True):
@@ -46,7 +49,9 @@ def begin_sign_in(session: dict[str, Any], provider: str, next_path: str, *, now
     Returns:
         The `state` (RFC 6749 section 10.12) and what belongs to it.
     """
-    begun = BegunSignIn(provider, round(now), secrets.token_urlsafe(32), next_path[:NEXT_AT_MOST])
+    begun = BegunSignIn(
+        provider, round(now), secrets.token_urlsafe(32), next_path if len(next_path) <= KEPT_CHARACTERS else ""
+    )
     state = secrets.token_urlsafe(16)
     kept = {**_kept(session), state: to_builtins(begun)}
     while len(kept) > BEGUN_AT_MOST or len(json.dumps(kept)) > BEGUN_BYTES:

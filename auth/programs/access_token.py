@@ -14,6 +14,7 @@ from msgspec.json import Decoder
 from auth import errors
 from auth.identity import Identity
 from auth.keys import decode_base64, is_base64url, unbase64url
+from auth.settings import CLOCK_SKEW
 
 TOKEN_BYTES = 16 * 1024
 TYPES = ("jwt", "at+jwt")  # RFC 7519 section 5.1, RFC 9068 section 2.1
@@ -45,12 +46,11 @@ decode_claims = Decoder(Claims).decode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a token must say. `leeway` is in seconds; empty `audiences` accept any, since `client_id` is checked."""
+    """What a token must say. Empty `audiences` accept any, since `client_id` is checked."""
 
     client_ids: frozenset[str]
     audiences: frozenset[str]
     token_use: Literal["access"]
-    leeway: float
 
     def identity(self, claims: Claims, now: float) -> Identity:
         """Whom the claims of a token with a good signature name, if they are those of a token for us and for now."""
@@ -58,12 +58,13 @@ class Rules:
             raise refusal(errors.WrongTokenUse, "token_use", claims.token_use, [self.token_use])
         if claims.exp is UNSET:
             raise errors.ClaimMissing("exp is missing")
-        if claims.exp + self.leeway <= now:
-            raise errors.TokenExpired("exp", actual=claims.exp, expected=f"later than {now - self.leeway:.0f}")
-        if claims.nbf - self.leeway > now:
-            raise errors.TokenNotYetValid("nbf", actual=claims.nbf, expected=f"at most {now + self.leeway:.0f}")
-        if claims.iat - self.leeway > now:
-            raise errors.TokenNotYetValid("iat", actual=claims.iat, expected=f"at most {now + self.leeway:.0f}")
+        if claims.exp <= now:
+            raise errors.TokenExpired("exp", actual=claims.exp, expected=f"later than {now:.0f}")
+        latest = now + CLOCK_SKEW
+        if claims.nbf > latest:
+            raise errors.TokenNotYetValid("nbf", actual=claims.nbf, expected=f"at most {latest:.0f}")
+        if claims.iat > latest:
+            raise errors.TokenNotYetValid("iat", actual=claims.iat, expected=f"at most {latest:.0f}")
         if claims.client_id not in self.client_ids:
             raise refusal(errors.WrongClient, "client_id", claims.client_id, self.client_ids)
         audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud

@@ -28,7 +28,6 @@ class CognitoVerifier:
         key_sets: the issuers accepted, each with its keys.
         client_ids: the app clients whose tokens are accepted.
         audiences: the `aud` accepted in resource-bound tokens; empty accepts any, since `client_id` is checked.
-        leeway: seconds by which the issuer's clock and ours may differ.
         now: epoch seconds.
     """
 
@@ -39,13 +38,10 @@ class CognitoVerifier:
         client_ids: Collection[str],
         audiences: Collection[str],
         token_use: Literal["access"],
-        leeway: float,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.key_sets = dict(key_sets)
-        self._rules = Rules(
-            client_ids=frozenset(client_ids), audiences=frozenset(audiences), token_use=token_use, leeway=leeway
-        )
+        self._rules = Rules(client_ids=frozenset(client_ids), audiences=frozenset(audiences), token_use=token_use)
         self._now = now
         self._kids: dict[str, str] = {}
         self._young: dict[bytes, _Remembered] = {}
@@ -113,8 +109,8 @@ class CognitoVerifier:
         if len(self._young) >= REMEMBERED_TOKENS:  # two generations: the full one takes the place of the old
             self._young, self._old = {}, self._young
         until = now + REMEMBERED_SECONDS
-        if (ends := identity.expires_at + self._rules.leeway) < until:
-            until = ends
+        if identity.expires_at < until:
+            until = identity.expires_at
         self._young[digest] = signature, now, until, issuer_keys, issuer_keys.revision, identity
         if remembered is None:
             first(identity)
@@ -142,6 +138,5 @@ def cognito_verifier(
         client_ids=pool.client_ids,
         audiences=pool.audiences,
         token_use="access",  # noqa: S106 - the claim's value
-        leeway=0,
         now=now,
     )

@@ -2,27 +2,40 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends
+from markupsafe import Markup
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from auth.content_policy import hash_of
 from auth.errors import CallbackMalformed, NotAllowed, SignInError, SignOutUnknown, UnknownProvider
 from auth.events import log_event
 from auth.gate import for_people
 from auth.identity import Identity
-from auth.people import NEXT_AT_MOST, Provider, begin_sign_in, take_sign_in
-from auth.sessions import Sessions
+from auth.people import NEXT_AT_MOST, Links, Provider, begin_sign_in, take_sign_in
+from auth.sessions import Sessions, StepCookies
 from auth.urls import Site
-from auth.web import Pages, is_same_origin
+from auth.web import Pages, is_same_origin, read_body
 
 SAFE_PATH = re.compile(
     r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%(?!2[EeFf]|5[Cc]|7[Ff]|[01])[0-9A-Fa-f]{2})*)+"  # path, RFC 3986 section 3.3
     r"(?:\?[!$-\[\]-~]*)?"  # query: printable ASCII without quote, backslash and number sign
 )
+FORM_BYTES = 256 * 1024
+"""Of a callback that is posted: an ID token may be in it too."""
+FORM_SECONDS = 10.0
+HINT = "id-token"
+"""The cookie that is sent to /logout alone: a provider's name and the ID token that it gave, which is what some
+providers know the person by who signs out (RP-Initiated Logout 1.0 section 2, id_token_hint)."""
+HINT_BYTES = 3800
+"""A longer one is not kept: browsers take 4096 bytes for a cookie."""
+SUBMIT = Markup("document.forms[0].submit()")
 OWN_STEPS = frozenset({"login", "auth", "logout", "login-demo"})
 """First segments that are steps of signing in or out: no place to come back to."""
 
@@ -49,6 +62,7 @@ def login_routes(
     pages: Pages,
     providers: Mapping[str, Provider],
     sessions: Sessions,
+    cookies: StepCookies,
     admit: Callable[[str, Mapping[str, Any]], Identity],
     home: str,
     now: Callable[[], float],
@@ -58,11 +72,14 @@ def login_routes(
     Args:
         providers: by name; the first is taken where `/login` names none.
         admit: who the claims name to the rules of who may do what, at the provider of that name; raises `NotAllowed`.
+        cookies: for what is needed at one step alone.
         home: the path to go to after a sign-in that was not on its way to another.
         now: epoch seconds.
     """
     router = APIRouter(include_in_schema=False, dependencies=[Depends(for_people)])
     first = next(iter(providers))
+    links = Links(cookies)
+    repost_policy = pages.policy({"script-src": hash_of(SUBMIT)})
 
     def find(name: str) -> Provider:
         try:
@@ -79,10 +96,13 @@ def login_routes(
         next_path = safe_next(next, site.prefix)
         with _signing_in(chosen.name, next_path):
             await chosen.metadata()
-            state, begun = begin_sign_in(request.session, chosen.name, next_path, now=now())
+            before = links.apart(request.session)
+            state, begun = begin_sign_in(request.session, chosen.name, links.mark(next_path), now=now())
             choose = request.session.pop("choose", None) is not None
             url = await chosen.authorization_url(state, begun, choose_account=choose)
-        return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
+        response = RedirectResponse(url, 303, {"Cache-Control": "no-store"})
+        links.keep(before, request.session, response, state, next_path)
+        return response
 
     @router.get("/auth")
     async def google_callback(request: Request) -> Response:
@@ -90,17 +110,50 @@ def login_routes(
 
     @router.get("/auth/{provider}")
     async def callback(request: Request, provider: str) -> Response:
+        return await finish(request, find(provider), request.query_params.multi_items())
+
+    @router.post("/auth")
+    async def google_posted_callback(request: Request) -> Response:
+        return await posted_callback(request, "google")
+
+    @router.post("/auth/{provider}")
+    async def posted_callback(request: Request, provider: str) -> Response:
+        """OAuth 2.0 Form Post Response Mode: another site's page posts here, and the browser keeps back its cookies."""
         chosen = find(provider)
-        params = dict(request.query_params)
+        if chosen.config.response_mode != "form_post":
+            raise HTTPException(405, headers={"Allow": "GET"})
+        body = await read_body(request.receive, at_most=FORM_BYTES, within=FORM_SECONDS)
+        try:
+            params = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=50)
+        except ValueError:
+            raise CallbackMalformed("the callback is no form") from None
+        if is_same_origin(request.scope, site.base_url):
+            return await finish(request, chosen, params)
+        return pages.response(
+            "repost.html",
+            policy=repost_policy,
+            heading="Signing you in",
+            sentence=f"You come from {chosen.label}. If nothing happens, continue by hand.",
+            action=site.prefix + chosen.config.callback_path,
+            fields=params,
+            script=SUBMIT,
+        )
+
+    async def finish(request: Request, chosen: Provider, pairs: Sequence[tuple[str, str]]) -> Response:
+        """What an authorization response comes to."""
+        params = dict(pairs)
+        state = params.get("state", "")
         with _signing_in(chosen.name):
-            if len(params) != len(request.query_params.multi_items()):
+            if len(params) != len(pairs):
                 raise CallbackMalformed("a parameter is there twice")  # RFC 6749 section 3.1
-            begun = take_sign_in(request.session, params.get("state", ""), chosen.name, now=now())
-        with _signing_in(chosen.name, begun.next):
+            begun = take_sign_in(request.session, state, chosen.name, now=now())
+        next_path = safe_next(links.read(request, state, begun.next))
+        with _signing_in(chosen.name, next_path):
             await chosen.check_response(params)
             if not params.get("code"):
                 raise CallbackMalformed("there is no code")
-            claims = await chosen.redeem(params["code"], begun)
+            signed_in = await chosen.redeem(params["code"], begun)
+            claims = signed_in.claims
             try:
                 admitted = admit(chosen.name, claims)
             except NotAllowed as error:
@@ -111,7 +164,14 @@ def login_routes(
                 raise
         identity = sessions.begin(request.session, chosen.name, claims, admitted)
         log_event("sign_in", "signed in", request.scope, who=identity.identity, provider=chosen.name)
-        return go(begun.next or home)
+        response = go(next_path or home)
+        links.forget(response, state, begun.next)
+        hint = f"{chosen.name}~{signed_in.id_token}"
+        if chosen.wants_id_token and len(hint) <= HINT_BYTES:
+            cookies.set(response, HINT, hint, step="/logout", seconds=int(sessions.lifetime))
+        else:
+            cookies.delete(response, HINT, step="/logout")  # that of somebody before
+        return response
 
     @router.api_route("/logout", methods=["GET", "POST"])
     async def logout(request: Request) -> Response:
@@ -133,9 +193,15 @@ def login_routes(
             who, what = f"{provider.issuer}#{person.subject}", "everywhere" if everywhere else "this session"
             log_event("sign_out", f"signed out: {what}", request.scope, who=who, provider=provider.name, reason=what)
         state = secrets.token_urlsafe(16)
-        leave = provider.end_session_url(f"{site.base_url}/logout", state) if provider else None
+        owner, _, id_token = cookies.read(request, HINT).partition("~")
+        leave = provider and provider.end_session_url(
+            f"{site.base_url}/",
+            back=f"{site.base_url}/logout",
+            state=state,
+            id_token=id_token if owner == provider.name else "",
+        )
         if provider is None or leave is None:
-            return cleared(go("/"))
+            return cleared(request, go("/"))
         request.session["left"] = state
         page = pages.response(
             "leave.html",
@@ -143,10 +209,13 @@ def login_routes(
             sentence=f"You have left this app. You may still be signed in at {provider.label}.",
             actions=[(f"Also sign out of {provider.label}", leave), ("Done", f"{site.prefix}/")],
         )
-        return cleared(page)
+        return cleared(request, page)
 
-    def cleared(response: Response) -> Response:
-        """Has the browser drop what it keeps of this origin (w3.org/TR/clear-site-data), unless other apps share it."""
+    def cleared(request: Request, response: Response) -> Response:
+        """Has the browser drop the ID token, and what it keeps of this origin (w3.org/TR/clear-site-data), unless other
+        apps share it."""
+        if cookies.read(request, HINT):
+            cookies.delete(response, HINT, step="/logout")
         if not site.prefix:
             response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response

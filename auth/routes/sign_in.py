@@ -19,6 +19,7 @@ def sign_in_routes(auth: Auth) -> APIRouter:
             pages=auth.pages,
             providers=auth.providers,
             sessions=auth.sessions,
+            cookies=auth.step_cookies,
             admit=auth.admit,
             home=auth.home,
             now=auth.now,

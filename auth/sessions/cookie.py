@@ -13,6 +13,8 @@ from itsdangerous import BadSignature, TimestampSigner
 from msgspec import convert, msgpack
 from msgspec.json import decode, encode
 from starlette.middleware.sessions import Session, SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.urls import Site
@@ -128,6 +130,31 @@ class SessionCookie(SessionMiddleware):
         starlette = copy(self)
         starlette.app = starting
         await super(SessionCookie, starlette).__call__(scope, receive, send)
+
+
+class StepCookies:
+    """Cookies that the browser sends to one step of signing in or out alone, and not with every request.
+
+    They are not sealed: whoever reads one has to check what it holds.
+    """
+
+    def __init__(self, *, site: Site, same_site: Literal["lax", "none"]) -> None:
+        self._prefix = "__Secure-" if site.is_https else ""
+        self._path = site.prefix
+        more = "; Secure" if site.is_https else ""
+        self._attributes = f"; HttpOnly; SameSite={same_site}{more}" + "; Partitioned" * (same_site == "none")
+
+    def set(self, response: Response, name: str, value: str, *, step: str, seconds: int) -> None:
+        """Have the browser send it to `step`, a path below `PUBLIC_URL`, and what is below that."""
+        cookie = f"{self._prefix}{name}={value}; Path={self._path}{step}; Max-Age={seconds}{self._attributes}"
+        response.headers.append("Set-Cookie", cookie)
+
+    def delete(self, response: Response, name: str, *, step: str) -> None:
+        self.set(response, name, "", step=step, seconds=0)
+
+    def read(self, request: Request, name: str) -> str:
+        """Its value, empty where there is none."""
+        return request.cookies.get(f"{self._prefix}{name}", "")
 
 
 def _cookies(scope: Scope) -> tuple[bytes, ...]:

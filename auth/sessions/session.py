@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from auth.errors import AuthError, SessionExpired, SessionIdle, SessionRevoked, SessionUnchecked
 from auth.identity import Identity, lower_ascii, one_line
+from auth.providers import ProviderSettings
 from auth.sessions.cookie import KNOWN_COOKIES, validated
 from auth.sessions.revocations import Revocations
-from auth.settings import ProviderSettings
 
 PERSON_BYTES = 670
 """JSON bytes of a session: with base64 and the signature under 1024."""
@@ -83,7 +83,7 @@ class Sessions:
         self._revocations = revocations
         self._now = now
         self._pictures = pictures
-        self._lifetime = lifetime
+        self.lifetime = lifetime
         self._idle = idle
         self._refresh = min(60.0, idle / 10)
         self._seen: dict[str, float] = {}
@@ -111,7 +111,8 @@ class Sessions:
         """
         self.end(session)
         now = round(self._now(), 3)
-        text: dict[str, Any] = {key: one_line(claims.get(key)) for key in ("name", "email", "picture")}
+        text: dict[str, Any] = {key: one_line(claims.get(key)) for key in ("email", "picture")}
+        text["name"] = _name(claims)
         if not self._pictures or not (text["picture"] or "").startswith("https://"):
             text["picture"] = None
         sid = claims.get("sid")
@@ -230,7 +231,7 @@ class Sessions:
         # The clock may have been set back since this session began.
         now = max(self._now(), begun)
         key = held.identity.identity if everywhere else held.person.id
-        self._revocations.revoke(key, at=now, until=now + self._lifetime)
+        self._revocations.revoke(key, at=now, until=now + self.lifetime)
         return held.person
 
     def end_at_provider(self, issuer: str, *, subject: str | None, sid: str | None) -> None:
@@ -241,7 +242,7 @@ class Sessions:
         person = f"{issuer}#{subject}"
         keys = {person} if sid is None else {_sid_key(issuer, _short_hash(sid)), _no_sid_key(person)}
         for key in keys:
-            self._revocations.revoke(key, until=self._now() + self._lifetime)
+            self._revocations.revoke(key, until=self._now() + self.lifetime)
 
     def _held(self, session: dict[str, Any]) -> Held | None:
         """The session in a cookie, None where there is none.
@@ -272,7 +273,7 @@ class Sessions:
             issuer=self._providers[person.provider].issuer,
             subject=person.subject,
             kind="person",
-            expires_at=int(person.begun + self._lifetime),
+            expires_at=int(person.begun + self.lifetime),
             session_id=person.id,
         )
 
@@ -280,6 +281,13 @@ class Sessions:
         """Changes when a session under this provider must be proved anew: another issuer or client, other rules."""
         parts = (provider.issuer, provider.client_id, provider.groups_claim, *self._entrance, self.named_groups)
         return _short_hash(json.dumps(parts))
+
+
+def _name(claims: Mapping[str, Any]) -> str | None:
+    """What to call the person (OpenID Connect Core 5.1): their full name, or what comes nearest to it."""
+    names = {key: one_line(claims.get(key)) for key in ("name", "given_name", "family_name")}
+    parts = " ".join(filter(None, (names["given_name"], names["family_name"])))
+    return names["name"] or parts or one_line(claims.get("preferred_username")) or one_line(claims.get("nickname"))
 
 
 def _sid_key(issuer: str, short_hash: str) -> str:

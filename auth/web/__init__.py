@@ -2,7 +2,7 @@
 
 from auth.web.answers import REASONS, Answers
 from auth.web.body import read_body
-from auth.web.fetch import DIRECT, FetchFailed, fetch_json
+from auth.web.fetch import DIRECT, PLAIN, FetchFailed, bounded, encoding_of, fetch_body, fetch_json, json_object
 from auth.web.headers import READ, has_body, header, is_page_load, is_same_origin
 from auth.web.lingering_close import LingeringClose
 from auth.web.pages import TEMPLATES, Pages
@@ -14,6 +14,7 @@ from auth.web.security_headers import PagePolicy, SecurityHeaders
 
 __all__ = [
     "DIRECT",
+    "PLAIN",
     "READ",
     "REASONS",
     "TEMPLATES",
@@ -26,11 +27,15 @@ __all__ = [
     "PublicAddress",
     "PublicFetch",
     "SecurityHeaders",
+    "bounded",
+    "encoding_of",
+    "fetch_body",
     "fetch_json",
     "has_body",
     "header",
     "is_page_load",
     "is_same_origin",
+    "json_object",
     "proxy_sign",
     "public_host",
     "read_body",

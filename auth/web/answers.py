@@ -14,10 +14,12 @@ from auth.errors import (
     BearerError,
     NotAllowed,
     NotSignedIn,
+    ProviderMisconfigured,
     ProviderRefused,
     RequestError,
     ScopeTooNarrow,
     SignInError,
+    TokenResponseInvalid,
     subclasses,
 )
 from auth.events import log_event
@@ -119,7 +121,9 @@ class Answers:
         if isinstance(credential_in(scope).outcome, Identity):
             actions.insert(0, ("Open the app", self._site.prefix + self._home))
         detail = f"You signed in as {account[:254]}." if account else ""
-        ask = isinstance(error, (NotAllowed, ProviderRefused))
+        if isinstance(error, SignInError) and error.description:
+            detail = f"The provider says: {error.description}"
+        ask = isinstance(error, (NotAllowed, ProviderRefused, ProviderMisconfigured, TokenResponseInvalid))
         return self._message(error.title, error.sentence, error.status, detail=detail, ask=ask, actions=actions)
 
     def _sign_in_page(self, **query: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 from pydantic import SecretStr
 
-from auth.settings import ProviderSettings
+from auth.providers import ProviderSettings
 from tests.support.app_server import AppServer
 from tests.support.caller_blocks import caller_blocks
 from tests.support.clock import Clock

@@ -119,7 +119,7 @@ PAGES: dict[str, tuple[Callable[[Person, Clock], None], str, str]] = {
     "chooser-mistake": (chooser_mistake, "local", "Choose an account"),
     "main": (main, "local", f"Hello, {ADA}"),
     "main-long-name": (main_long_name, "local", "Hello, Maximiliana"),
-    "denied": (denied, "local", "Sign-in was cancelled"),
+    "denied": (denied, "local", "You were not signed in"),
     "expired": (expired, "local", "This sign-in took too long"),
     "not-allowed": (not_allowed, "choosy", "This account may not enter"),
     "unverified": (unverified, "choosy", "This account may not enter"),

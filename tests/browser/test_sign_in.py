@@ -121,9 +121,9 @@ def test_a_name_of_markup_is_shown_as_it_is_written_and_runs_nothing(person: Per
 def test_cancel_ends_in_a_page_from_which_one_can_try_again(person: Person) -> None:
     tab = person.opens("/gradio/?wanted=1")
     person.chooses("Cancel")
-    expect(tab.get_by_role("heading", name="Sign-in was cancelled")).to_be_visible()
+    expect(tab.get_by_role("heading", name="You were not signed in")).to_be_visible()
     tab.get_by_role("link", name="Try again").click()
-    expect(tab.get_by_role("alert")).to_contain_text("You did not agree to sign in")
+    expect(tab.get_by_role("alert")).to_contain_text("The sign-in was cancelled")
     person.chooses()
     expect(tab.get_by_role("heading", name=f"Hello, {ADA}")).to_be_visible()
     expect(tab).to_have_url(re.compile(r"/gradio/\?wanted=1$"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from auth.sessions import RedisRevocations
 from auth.sessions.redis import PAUSES
 from auth.web import FetchFailed
 from tests.support.clock import Clock
+from tests.support.forge import signing_key
 from tests.support.servers import RedisServer
 from tests.support.settings import ACME
 
@@ -73,6 +75,11 @@ class Sleeper:
         await asyncio.sleep(0)
         if self._trouble.failed >= FAILURES:
             self._trouble.well = True
+
+
+async def published_keys(request: httpx2.Request) -> httpx2.Response:
+    document = json.dumps({"keys": [signing_key("RSA", "one").as_dict(private=False)]})
+    return httpx2.Response(200, stream=httpx2.ByteStream(document.encode()))
 
 
 @asynccontextmanager
@@ -151,7 +158,7 @@ async def test_a_provider_that_failed_ten_thousand_times_is_found_at_last(monkey
         return published
 
     monkeypatch.setattr("auth.people.provider.discover", discover)
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(500))) as http:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(published_keys)) as http:
         tls = httpx2.create_ssl_context()
         provider = Provider(ACME, redirect_uri="https://app.example/auth", http=http, tls=tls, monotonic=clock)
         async with running(provider.run(sleep=sleeper)) as task:
@@ -161,6 +168,7 @@ async def test_a_provider_that_failed_ten_thousand_times_is_found_at_last(monkey
             await until(lambda: provider.ready, task)
         assert trouble.failed >= FAILURES
         assert max(sleeper.slept[:FAILURES]) == 30
+        assert await provider.metadata() == published
 
 
 async def test_revocations_that_failed_ten_thousand_times_are_shared_at_last(monkeypatch: pytest.MonkeyPatch) -> None:

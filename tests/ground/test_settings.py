@@ -12,7 +12,8 @@ from pydantic import ValidationError
 import auth.environment
 import auth.settings
 from auth.environment import Environment
-from auth.settings import GOOGLE_ISSUER, ProviderSettings, Settings, SettingsError
+from auth.providers import GOOGLE_ISSUER, ProviderSettings
+from auth.settings import Settings, SettingsError
 from auth.urls import is_http_url, is_loopback
 from tests.support.settings import KEY, OLDER_KEY
 

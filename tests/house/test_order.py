@@ -19,7 +19,7 @@ ORDER = (
     ("auth.keys", "auth.oauth"),
     ("auth.sessions", "auth.web"),
     ("auth.settings",),
-    ("auth.access", "auth.events"),
+    ("auth.providers", "auth.access", "auth.events"),
     ("auth.identity",),
     ("auth.errors", "auth.urls", "auth.environment", "auth.pauses", "auth.content_policy"),
 )

@@ -212,9 +212,18 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "JSON that is nested deep": (reply(b'{"keys":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "is not a JSON object"),
     "JSON with NaN": (reply(json.dumps(pool_jwks() | {"x": float("nan")}).encode()), "is not a JSON object"),
     "JSON that is not UTF-8": (reply(json.dumps(pool_jwks()).encode("utf-16")), "is not a JSON object"),
-    "gzip that nobody asked for": (
-        reply(gzip.compress(json.dumps(pool_jwks()).encode()), Content_Encoding="gzip"),
-        "is not a JSON object",
+    "gzip of more than is read": (reply(gzip.compress(bytes(2**20)), Content_Encoding="gzip"), "is larger than"),
+    "gzip that is cut short": (
+        reply(gzip.compress(json.dumps(pool_jwks()).encode())[:-12], Content_Encoding="gzip"),
+        "broke off within what is compressed",
+    ),
+    "no gzip, though it says so": (
+        reply(json.dumps(pool_jwks()).encode(), Content_Encoding="gzip"),
+        "is not compressed as gzip",
+    ),
+    "compressed as nobody asked for": (
+        reply(json.dumps(pool_jwks()).encode(), Content_Encoding="br"),
+        "is compressed as 'br'",
     ),
     "no keys": (reply(b"{}"), "is not a key set"),
     "keys that are no list": (reply(json.dumps({"keys": pool_jwks()}).encode()), "is not a key set"),

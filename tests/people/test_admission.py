@@ -8,9 +8,10 @@ import pytest
 from auth.access import Access, named_groups
 from auth.errors import AuthError, EmailUnverified, GroupsUnlisted, NotAllowed
 from auth.identity import Identity
+from auth.people import NEXT_AT_MOST
 from auth.people.admission import admit, groups_in
+from auth.providers import GOOGLE_ISSUER
 from auth.routes.login import safe_next
-from auth.settings import GOOGLE_ISSUER
 from tests.people.support import Caplog, assert_refused
 from tests.support.app_server import AppServer
 from tests.support.provider import Provider, but, without
@@ -255,7 +256,18 @@ def test_under_a_prefix_an_address_is_the_same_with_and_without_it(given: str, k
     assert safe_next(given, "/app") == kept
 
 
-NO_PLACE = ["/", "/login", "/login/x", "/auth", "/auth/acme?x", "/logout", "/login-demo/", "/" + "x" * 1024, "", None]
+NO_PLACE = [
+    "/",
+    "/login",
+    "/login/x",
+    "/auth",
+    "/auth/acme?x",
+    "/logout",
+    "/login-demo/",
+    "/" + "x" * NEXT_AT_MOST,
+    "",
+    None,
+]
 
 
 @pytest.mark.parametrize("given", NO_PLACE)

@@ -326,6 +326,7 @@ def test_the_identity_is_what_the_provider_says(browser: Browser, acme: Provider
         "kind": "person",
         "scopes": [],
         "groups": [],
+        "client": None,
     }
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 from pydantic import SecretStr
 
-from auth.settings import GOOGLE_ISSUER, Settings
+from auth.providers import GOOGLE_ISSUER
+from auth.settings import Settings
 from tests.support.app_server import AppServer, Browser
 from tests.support.forge import signing_key
 from tests.support.provider import Change, Provider, Reply, instead, json_reply

@@ -19,8 +19,9 @@ from auth.errors import (
     WrongAlgorithm,
 )
 from auth.keys.key_set import JwksCache
-from auth.people.id_token import SKEW_SECONDS, signing_key
+from auth.people.id_token import signing_key
 from auth.people.logout_token import EVENT, LONGEST_SECONDS, Logout, verify_logout_token
+from auth.settings import CLOCK_SKEW
 from auth.web.fetch import FetchFailed
 from tests.support.clock import NOW, Clock
 from tests.support.forge import KEY_OF, compact
@@ -82,9 +83,9 @@ async def test_what_a_sound_token_says_is_handed_out(issuer: Issuer) -> None:
 
 
 async def test_iat_may_be_ahead_by_as_much_as_clocks_differ_and_no_more(issuer: Issuer) -> None:
-    assert await issuer.verify(iat=NOW + SKEW_SECONDS)
+    assert await issuer.verify(iat=NOW + CLOCK_SKEW)
     with pytest.raises(TokenNotYetValid):
-        await issuer.verify(iat=NOW + SKEW_SECONDS + 1)
+        await issuer.verify(iat=NOW + CLOCK_SKEW + 1)
 
 
 async def test_exp_is_the_moment_from_which_on_a_token_is_refused(issuer: Issuer) -> None:

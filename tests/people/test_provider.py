@@ -13,6 +13,7 @@ import pytest
 from auth.errors import (
     AuthError,
     ClientRefused,
+    EmailUnknown,
     ProviderRefused,
     ProviderUnavailable,
     SignInError,
@@ -188,20 +189,22 @@ USERINFO = [
     refuse("sub-null", TokenResponseInvalid, userinfo=but(sub=None)),
     refuse("sub-in-a-list", TokenResponseInvalid, userinfo=but(sub=["alice-1"])),
     refuse("sub-in-upper-case", TokenResponseInvalid, userinfo=but(sub="ALICE-1")),
-    refuse("not-json", NOT_SAID, userinfo=instead(Reply(body=b"name=Alice"))),
-    refuse("html", NOT_SAID, userinfo=instead(HTML)),
-    refuse("nothing", NOT_SAID, userinfo=instead(Reply())),
-    refuse("list", NOT_SAID, userinfo=lambda answer: json_reply([answer])),
-    refuse("list-of-pairs", NOT_SAID, userinfo=lambda answer: json_reply(list(answer.items()))),
-    refuse("null", NOT_SAID, userinfo=instead(json_reply(None))),
-    refuse("deep", NOT_SAID, userinfo=instead(Reply(body=DEEP))),
-    refuse("500", NOT_SAID, userinfo=lambda answer: json_reply(answer, 500)),
-    refuse("401", NOT_SAID, userinfo=lambda answer: json_reply(answer, 401)),
-    refuse("403", NOT_SAID, userinfo=instead(json_reply({"error": "insufficient_scope"}, 403))),
-    refuse("connection-closed", ProviderUnavailable, userinfo=instead(CLOSES)),
-    refuse("elsewhere", NOT_SAID, userinfo=instead(Reply(status=302, headers={"Location": "/jwks"}))),
-    refuse("compressed-50-megabytes", NOT_SAID, userinfo=instead(GZIP_BOMB)),
 ]
+UNANSWERED: Mapping[str, Change] = {
+    "not-json": instead(Reply(body=b"name=Alice")),
+    "html": instead(HTML),
+    "nothing": instead(Reply()),
+    "list": lambda answer: json_reply([answer]),
+    "list-of-pairs": lambda answer: json_reply(list(answer.items())),
+    "null": instead(json_reply(None)),
+    "deep": instead(Reply(body=DEEP)),
+    "500": lambda answer: json_reply(answer, 500),
+    "401": lambda answer: json_reply(answer, 401),
+    "403": instead(json_reply({"error": "insufficient_scope"}, 403)),
+    "connection-closed": instead(CLOSES),
+    "elsewhere": instead(Reply(status=302, headers={"Location": "/jwks"})),
+    "compressed-50-megabytes": instead(GZIP_BOMB),
+}
 
 
 @pytest.mark.parametrize(("faults", "error", "cause"), USERINFO)
@@ -218,15 +221,34 @@ def test_userinfo_that_cannot_be_believed_lets_nobody_in(
     assert_refused(response, browser, caplog, error, cause, providers)
 
 
-def test_huge_userinfo_is_not_read_to_its_end(
-    browser: Browser, providers: Mapping[str, Provider], caplog: Caplog
+@pytest.mark.parametrize("name", UNANSWERED)
+def test_userinfo_that_does_not_answer_costs_the_name_and_not_the_sign_in(
+    browser: Browser, providers: Mapping[str, Provider], caplog: Caplog, name: str
 ) -> None:
+    with providers["lean"].faulty(userinfo=UNANSWERED[name]):
+        assert browser.sign_in("lean").status_code == 303
+    person = browser.person
+    assert (person["subject"], person["name"], person["email"]) == ("alice-1", None, None)
+    assert any("userinfo" in record.getMessage() and record.levelname == "WARNING" for record in caplog.records)
+
+
+def test_userinfo_that_does_not_answer_keeps_out_who_must_have_an_address(providers: Mapping[str, Provider]) -> None:
+    lean = providers["lean"]
+    with AppServer({"lean": lean}, allowed_domains=("example.com",)) as app, app.browser() as browser:
+        with lean.faulty(userinfo=lambda answer: json_reply(answer, 403)):
+            response = browser.sign_in("lean")
+        assert_page(response, EmailUnknown)
+        assert "did not say your e-mail address" in response.text
+        assert browser.sign_in("lean").status_code == 303
+
+
+def test_huge_userinfo_is_not_read_to_its_end(browser: Browser, providers: Mapping[str, Provider]) -> None:
     lean = providers["lean"]
     lean.cut_short.clear()
     with lean.faulty(userinfo=huge):
-        response = browser.sign_in("lean")
-    assert_refused(response, browser, caplog, NOT_SAID)
+        assert browser.sign_in("lean").status_code == 303
     assert seconds_until(lambda: lean.cut_short == ["userinfo"]) < 10
+    assert browser.person["name"] is None
 
 
 # -- what a provider says of itself ---------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from auth.settings import ProviderSettings, Settings
+from auth.providers import ProviderSettings
+from auth.settings import Settings
 from tests.replicas.servers import Nginx, Replica
 from tests.replicas.visitor import Visitor
 from tests.support.provider import Provider

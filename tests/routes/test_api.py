@@ -92,6 +92,7 @@ def steps(parts: Auth) -> APIRouter:
         pages=parts.pages,
         providers=parts.providers,
         sessions=parts.sessions,
+        cookies=parts.step_cookies,
         admit=parts.admit,
         home=parts.home,
         now=parts.now,

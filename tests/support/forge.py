@@ -20,7 +20,7 @@ from joserfc.jws import JWSRegistry
 from auth.keys.jwk import RS256Key, rs256_key
 from auth.keys.key_set import JwksCache
 from auth.programs.verifier import CognitoVerifier
-from auth.settings import pool_issuers
+from auth.providers import pool_issuers
 from tests.support.clock import NOW, Clock
 
 # -- any provider's ----------------------------------------------------------------------------------------------------
@@ -204,7 +204,6 @@ def verifier(key_sets: Mapping[str, JwksCache[RS256Key]] | None = None, **change
         "client_ids": [CLIENT_ID],
         "audiences": [],
         "token_use": "access",
-        "leeway": 0,
         "now": Clock(),
     }
     return CognitoVerifier(key_sets=pool_keys() if key_sets is None else key_sets, **rules | changes)

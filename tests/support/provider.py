@@ -28,7 +28,7 @@ from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 from joserfc.jwk import Key
 from pydantic import SecretStr
 
-from auth.settings import ProviderSettings
+from auth.providers import ProviderSettings
 from tests.support.forge import KEY_OF, KEYS, base64url, compact, half_hash
 from tests.support.run_log import RUN
 

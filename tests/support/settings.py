@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
+from auth.providers import ProviderSettings
 from auth.sessions import Revocations, SessionCookie, Sessions, cookie_name, session_signer
-from auth.settings import ProviderSettings, Settings
+from auth.settings import Settings
 
 KEY = "kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"
 OLDER_KEY = "T3bYw8KxN5dMq7ZpVr2JhF6uEs9LgC4a"
