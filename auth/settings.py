@@ -52,8 +52,8 @@ class SettingsError(NotStarted):
 
 
 def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+    if not isinstance(value, str) or not value:
+        return value or ()
     parts = tuple(part.strip() for part in value.split(",") if part.strip())
     if not parts:
         raise ValueError("holds no name between its commas")

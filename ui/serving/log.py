@@ -145,7 +145,7 @@ def log_config(*, terminal: bool = False, access: Literal["all", "brief", "none"
         "loggers": {
             "uvicorn.access": {"filters": ["access"]},
             "uvicorn.error": {"level": "WARNING"},  # what it says of start and stop, the app says itself
-            **{chatty: {"level": "WARNING"} for chatty in ("httpx", "httpx2", "mcp")},
+            **{chatty: {"level": "WARNING"} for chatty in ("httpx", "httpx2", "matplotlib", "mcp")},
         },
         "root": {"handlers": ["stderr"], "level": "INFO"},
     }
