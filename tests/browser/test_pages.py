@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Literal
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -100,8 +101,9 @@ def signed_out(person: Person, clock: Clock) -> None:
 
 
 def sign_out_at_provider(person: Person, clock: Clock) -> None:
-    signed_out(person, clock)
-    person.tab.get_by_role("link", name="Also sign out of").click()
+    """Where nothing tells the provider who leaves: the app's own link does, and nobody is asked."""
+    back = quote(f"{person.server.url}/logout", safe="")
+    person.opens(f"/local/logout?client_id=local-app&state=x&post_logout_redirect_uri={back}")
 
 
 def confirm_sign_out(person: Person, clock: Clock) -> None:
