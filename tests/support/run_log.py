@@ -55,7 +55,8 @@ class RunLog(logging.Handler):
             if name.lower() in (b"authorization", b"proxy-authorization"):
                 self.note(text.rpartition(" ")[2])
             elif name.lower() in (b"cookie", b"set-cookie"):
-                self.note(*(part.strip().partition("=")[2].strip('"') for part in text.split(";")))
+                pairs = text.split(";")[: 1 if name.lower() == b"set-cookie" else None]  # attributes are no secrets
+                self.note(*(pair.strip().partition("=")[2].strip('"') for pair in pairs))
             elif name.lower() == b"location":
                 self.note_query(text.partition("?")[2])
 
