@@ -183,11 +183,9 @@ MARKUP = {
 SCRIPT = {
     "fetch": "fetch('ELSEWHERE/a').catch(() => 0)",
     "fetch-no-cors": "fetch('ELSEWHERE/a', {mode: 'no-cors', method: 'POST', body: 'x'}).catch(() => 0)",
-    "request": "const asked = new XMLHttpRequest(); asked.open('GET', 'ELSEWHERE/a'); asked.send();",
     "beacon": "navigator.sendBeacon('ELSEWHERE/a', 'x')",
     "event-source": "new EventSource('ELSEWHERE/a.es')",
     "web-socket": "new WebSocket('ELSEWHERE/a'.replace('http', 'ws'))",
-    "image": "new Image().src = 'ELSEWHERE/a.png'",
     "font": "new FontFace('q', 'url(ELSEWHERE/a.woff2)').load().catch(() => 0)",
     "module": "import('ELSEWHERE/a.js').catch(() => 0)",
     "script-elsewhere": "document.head.append("
