@@ -66,10 +66,9 @@ class LocalCognito(LocalServer):
         audiences: tuple[str, ...],
         now: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(Client(client_id=CLIENT_ID, client_secret=CLIENT_SECRET))
+        super().__init__(f"{base_url}/local/local_pool", Client(client_id=CLIENT_ID, client_secret=CLIENT_SECRET))
         self.now = now
         self.scopes_supported = scopes or (DEFAULT_SCOPE,)
-        self.issuer = f"{base_url}/local/local_pool"
         self.jwks_url = f"{self.issuer}/.well-known/jwks.json"
         self.token_endpoint = f"{base_url}/local/oauth2/token"
         self.user_pool = UserPool(key_urls={self.issuer: self.jwks_url}, client_ids=(CLIENT_ID,), audiences=audiences)

@@ -11,14 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
-from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
 from authlib.oauth2.rfc6750 import BearerTokenGenerator, InvalidTokenError
-from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core import OpenIDCode, UserInfo
-from authlib.oidc.core.errors import RequestNotSupportedError, RequestURINotSupportedError
 from authlib.oidc.rpinitiated import EndSessionEndpoint
 from joserfc.jwk import KeySet, RSAKey
 from pydantic import SecretStr
@@ -32,11 +28,10 @@ from auth.local.token_endpoint import (
     CLIENT_AUTH_METHODS,
     Client,
     LocalServer,
-    OAuthRequest,
     key_set,
     new_key,
-    params_of,
 )
+from auth.oauth import S256, CodeGrant, OAuthRequest, params_of
 from auth.providers import ProviderSettings
 from auth.web import Pages, is_same_origin
 
@@ -90,46 +85,6 @@ class Granted:
 
     def get_scope(self) -> str:
         return self.scope
-
-
-class CodeGrant(AuthorizationCodeGrant):
-    """RFC 6749 section 4.1. A code is gone once it is asked for; asked for again, its tokens are gone too."""
-
-    def validate_authorization_request(self) -> str:
-        redirect_uri: str = super().validate_authorization_request()
-        for name, error in {"request": RequestNotSupportedError, "request_uri": RequestURINotSupportedError}.items():
-            if name in self.request.payload.data:  # OpenID Connect Core 6.1 and 6.2
-                raise error(redirect_uri=redirect_uri)
-        return redirect_uri
-
-    def save_authorization_code(self, code: str, request: OAuthRequest) -> None:
-        now, asked = self.server.now(), request.payload.data
-        bound = {name: asked[name] for name in ("redirect_uri", "nonce", "code_challenge")}
-        granted = Granted(
-            code=code, user=request.user, scope=request.scope, auth_time=int(now), until=now + CODE_SECONDS, **bound
-        )
-        _hold(self.server.codes, code, granted)
-
-    def query_authorization_code(self, code: str, client: Client) -> Granted | None:
-        for token in [token for token, granted in self.server.tokens.items() if granted.code == code]:
-            del self.server.tokens[token]
-        granted: Granted | None = self.server.codes.pop(code, None)
-        return granted if granted and self.server.now() < granted.until else None
-
-    def delete_authorization_code(self, authorization_code: Granted) -> None:
-        """`query_authorization_code` has."""
-
-    def authenticate_user(self, authorization_code: Granted) -> UserInfo:
-        return authorization_code.user
-
-
-class S256(CodeChallenge):
-    """RFC 7636, required although the client has a secret, and by S256 alone."""
-
-    def validate_code_challenge(self, grant: CodeGrant, redirect_uri: str) -> None:
-        if grant.request.payload.data.get("code_challenge_method") != "S256":
-            raise InvalidRequestError("PKCE with the code challenge method S256 is required.")
-        super().validate_code_challenge(grant, redirect_uri)
 
 
 class IdToken(OpenIDCode):
@@ -212,10 +167,10 @@ class LocalProvider(LocalServer):
         self, *, base: str, pages: Pages, allowed_domains: Sequence[str], now: Callable[[], float] = time.time
     ) -> None:
         secret = secrets.token_urlsafe(32)
-        self.base, self.issuer, self.pages, self.now = base, f"{base}/local", pages, now
+        self.base, self.pages, self.now = base, pages, now
         self.provider = ProviderSettings(
             name="local",
-            issuer=self.issuer,
+            issuer=f"{base}/local",
             client_id="local-app",
             client_secret=SecretStr(secret),
             label="the local provider",
@@ -227,7 +182,7 @@ class LocalProvider(LocalServer):
             redirect_uris=(f"{base}/auth/local", f"{base}/auth"),
             client_metadata={"post_logout_redirect_uris": (f"{base}/logout",)},
         )
-        super().__init__(client)
+        super().__init__(self.provider.issuer, client)
         self.keys = SigningKeys(now)
         self.people = {somebody["email"]: somebody for somebody in ready_made(allowed_domains)}
         self.codes: dict[str, Granted] = {}
@@ -251,11 +206,21 @@ class LocalProvider(LocalServer):
         granted = replace(request.authorization_code, until=self.now() + TOKEN_SECONDS)
         _hold(self.tokens, token["access_token"], granted)
 
-    def handle_response(self, status: int, body: Any, headers: Iterable[tuple[str, str]]) -> Response:
-        if location := dict(headers).get("Location"):
-            # RFC 9207 section 2: a refusal too says who sends it. RFC 9700 section 4.12: 303.
-            return RedirectResponse(add_params_to_uri(location, {"iss": self.issuer}), 303)
-        return super().handle_response(status, body, headers)
+    def make_code(self, request: OAuthRequest) -> str:
+        now, asked, code = self.now(), request.payload.data, secrets.token_urlsafe(32)
+        bound = {name: asked[name] for name in ("redirect_uri", "nonce", "code_challenge")}
+        granted = Granted(
+            code=code, user=request.user, scope=request.scope, auth_time=int(now), until=now + CODE_SECONDS, **bound
+        )
+        _hold(self.codes, code, granted)
+        return code
+
+    def take_code(self, request: OAuthRequest, client: Client) -> Granted | None:
+        """A code is gone once it is asked for; asked for again, its tokens are gone too."""
+        code = request.form["code"]
+        self.tokens = {token: granted for token, granted in self.tokens.items() if granted.code != code}
+        granted = self.codes.pop(code, None)
+        return granted if granted and self.now() < granted.until else None
 
     async def metadata(self, request: Request) -> Response:
         """OpenID Connect Discovery 1.0 section 3."""

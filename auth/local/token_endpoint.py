@@ -1,4 +1,4 @@
-"""Authlib's authorization server on Starlette: what the two local issuers share."""
+"""What the two local issuers share: their client, and how their keys are made and shown."""
 
 # mypy: allow-subclassing-any
 # Authlib ships no types.
@@ -8,17 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, InvalidRequestError, OAuth2Request
-from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc6749 import ClientMixin
 from joserfc.jwk import KeySet, RSAKey
-from starlette.datastructures import QueryParams
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from auth.oauth import OAuthServer
+
 CLIENT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
-BODY_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,70 +50,15 @@ class Client(ClientMixin):
     check_response_type = check_endpoint_auth_method = check_grant_type
 
 
-class OAuthRequest(OAuth2Request):
-    """A request as Authlib takes it, with parameters that have been read."""
+class LocalServer(OAuthServer):
+    """An authorization server for one client."""
 
-    def __init__(self, request: Request, params: QueryParams) -> None:
-        # Authlib wants the address only to refuse http off loopback, and takes app.localhost for that.
-        super().__init__(request.method, "http://localhost", headers=request.headers)
-        self.payload = BasicOAuth2Payload(params)
-
-    @property
-    def form(self) -> Any:
-        return self.payload.data
-
-
-async def params_of(request: Request) -> QueryParams:
-    """What a POST has in its body, as `application/x-www-form-urlencoded`, and a GET in its query.
-
-    Raises:
-        HTTPException: 413, the body is longer than `BODY_BYTES`.
-        InvalidRequestError: a parameter is there twice (RFC 6749 sections 3.1 and 3.2).
-    """
-    params, body = request.query_params, b""
-    if request.method == "POST":
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_BYTES:
-                raise HTTPException(413)
-        params = QueryParams(body)
-    if len(params.multi_items()) != len(params):
-        raise InvalidRequestError("A parameter is there twice.")
-    return params
-
-
-class LocalServer(AuthorizationServer):
-    """Authlib's authorization server for one client and requests that have been read."""
-
-    def __init__(self, client: Client) -> None:
-        super().__init__()
+    def __init__(self, issuer: str, client: Client) -> None:
+        super().__init__(issuer)
         self.client = client
 
     def query_client(self, client_id: str) -> Client | None:
         return self.client if client_id == self.client.client_id else None
-
-    def create_oauth2_request(self, request: OAuthRequest) -> OAuthRequest:
-        return request
-
-    def handle_response(self, status: int, body: Any, headers: Iterable[tuple[str, str]]) -> Response:
-        return JSONResponse(body, status, dict(headers))
-
-    def send_signal(self, *_: Any, **__: Any) -> None:
-        """Nobody listens."""
-
-    def save_token(self, token: dict[str, Any], request: OAuthRequest) -> None:
-        """Tokens that are signed are not kept."""
-
-    async def token_response(self, request: Request) -> Response:
-        """The token endpoint's answer (RFC 6749 sections 5.1 and 5.2)."""
-        response: Response
-        try:
-            response = self.create_token_response(OAuthRequest(request, await params_of(request)))
-        except OAuth2Error as error:
-            response = self.handle_error_response(None, error)
-        except ValueError:  # what Authlib makes of Basic credentials that are not base64 or not UTF-8
-            response = self.handle_error_response(None, InvalidRequestError())
-        return response
 
 
 def new_key(**parameters: str) -> RSAKey:

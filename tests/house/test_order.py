@@ -225,7 +225,7 @@ def faults(root: Path) -> Iterator[str]:
                 yield f"{here} reaches past {wing} for {name}"
 
 
-MADE_BY_AUTHLIB = {"auth.local.token_endpoint", "auth.local.provider", "auth.local.cognito"}
+MADE_BY_AUTHLIB = {"auth.local.provider", "auth.local.cognito"}
 """OAuth servers: their protocol's errors are Authlib's to answer."""
 
 
