@@ -55,7 +55,7 @@ def _split(value: object) -> object:
     if not isinstance(value, str) or not value:
         return value or ()
     parts = tuple(part.strip() for part in value.split(",") if part.strip())
-    if not parts:
+    if value and not parts:
         raise ValueError("holds no name between its commas")
     return parts
 

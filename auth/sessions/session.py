@@ -27,6 +27,7 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A session as the cookie holds it. Times are epoch seconds.
 
     Attributes:
+        issuer: where it is another than is configured, as at a provider of many tenants.
         vouched: the address is 1: verified; 2: verified, and counts for its domain.
         groups: of those that rules name, in their order, the person's as the bits of a hexadecimal number.
     """
@@ -35,6 +36,7 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str
     config: str
     subject: Annotated[str, Meta(min_length=1)]
+    issuer: str | None = None
     sid: str | None = None
     name: str | None = None
     email: str | None = None
@@ -115,12 +117,13 @@ class Sessions:
         text["name"] = _name(claims)
         if not self._pictures or not (text["picture"] or "").startswith("https://"):
             text["picture"] = None
-        sid = claims.get("sid")
+        sid, issuer = claims.get("sid"), claims.get("iss")
         person = Person(
             id=secrets.token_urlsafe(16),
             provider=provider,
             config=self._configs[provider],
             subject=claims["sub"],
+            issuer=issuer if issuer != self._providers[provider].issuer else None,
             sid=_short_hash(sid) if isinstance(sid, str) else None,
             begun=now,
             seen=now,
@@ -270,7 +273,7 @@ class Sessions:
             domain=lower_ascii(email.partition("@")[2]) if person.vouched > 1 else None,
             groups=tuple(group for number, group in enumerate(self.named_groups) if bits >> number & 1),
             picture=person.picture,
-            issuer=self._providers[person.provider].issuer,
+            issuer=person.issuer or self._providers[person.provider].issuer,
             subject=person.subject,
             kind="person",
             expires_at=int(person.begun + self.lifetime),

@@ -676,7 +676,7 @@ LAXER = (
 )
 """How the names of the faults begin that joserfc or PyJWT let pass: here they are refused."""
 NOT_ASKED: dict[Callable[[str], bool], tuple[str, ...]] = {
-    by_joserfc: ("exp ",),
+    by_joserfc: ("exp is now", "exp is a second ago", "exp is a fraction of a second ago"),
     by_pyjwt: ("exp ", "nbf ", "iat ", "aud "),
 }
 
