@@ -105,10 +105,10 @@ class ProviderSettings(BaseModel):
         if issuer in (self.issuer, *self.other_issuers):
             return True
         before, tenant, after = self.issuer.partition(f"/{self.tenant}/")
+        if not (self.tenant and tenant) or re.fullmatch(TENANT_ID, self.tenant):
+            return False
         ids = r"\{tenantid\}" if self.tenant in SHARED_TENANTS else TENANT_ID
-        return bool(self.tenant and tenant) and bool(
-            re.fullmatch(f"{re.escape(before)}/{ids}/{re.escape(after)}", issuer)
-        )
+        return re.fullmatch(f"{re.escape(before)}/{ids}/{re.escape(after)}", issuer) is not None
 
     @staticmethod
     def is_template(issuer: str) -> bool:
