@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # Ctrl-C while the rest is imported, which takes seconds, ends it without a traceback
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
@@ -15,8 +16,21 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
 from auth import Auth, NotStarted, Settings, SettingsError
-from auth.routes import api_routes, docs_routes, health_routes, sign_in_routes
-from ui.serving import Stopping, say_loading, say_started, serve, sharing_workers, start_log, taken_port, token_command
+from auth.routes import api_routes, docs_routes, health_routes, sign_in_routes, way_routes
+from ui.serving import (
+    Stopping,
+    check,
+    say_loading,
+    say_started,
+    serve,
+    sharing_workers,
+    start_log,
+    taken_port,
+    token_command,
+)
+
+if TYPE_CHECKING:
+    from ui.arguments import Main
 
 
 def create_app(settings: Settings | None = None, *, stopping: Stopping | None = None) -> FastAPI:
@@ -54,6 +68,7 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
     app.include_router(sign_in_routes(auth))  # /login /auth /logout, and where programs may come /oauth /.well-known
     app.include_router(api_routes(scopes=auth.settings.api_scopes))  # /user/me /secure
     app.include_router(health_routes(readiness=auth.readiness))  # /healthz /readyz
+    app.include_router(way_routes(auth.settings))  # /healthz/way: what is in front of the app, for its own check
     app.include_router(docs_routes(app, site=auth.site, pages=auth.pages))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
     mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
@@ -67,9 +82,13 @@ def main() -> None:
         sys.exit(token_command(sys.argv[2:]))
     parser = argparse.ArgumentParser(usage="python app.py [FILE ...]", description=__doc__)
     own = list(takewhile(lambda argument: argument.startswith("-"), sys.argv[1:]))
-    parser.parse_args(own)
+    parser.add_argument("--check", action="store_true", help="look for mistakes, here and at the providers, and end")
+    parser.add_argument("--json", action="store_true", help="with --check: for machines")
+    options = parser.parse_args(own)
     file = sys.argv[1 + len(own) : 2 + len(own)]
     del sys.argv[1 : 2 + len(own)]  # what else there is, is the file's own
+    if options.check:
+        sys.exit(check(file=file[0] if file else None, as_json=options.json, load=_load_main))
     stopping = Stopping()
     try:
         settings = Settings.load()
@@ -95,6 +114,12 @@ def main() -> None:
         server_header=False,
         log_config=None,
     )
+
+
+def _load_main(settings: Settings) -> "Main":
+    from ui.mount import load_main  # here: it imports Gradio
+
+    return load_main(settings)
 
 
 def _stop(text: str) -> int:

@@ -16,12 +16,13 @@ from starlette.types import ASGIApp, Scope
 
 from auth.access import named_groups
 from auth.errors import AuthError
+from auth.findings import Finding, ok, wrong
 from auth.gate import Authentication, Gate
 from auth.grants import Documents, Grants, GrantServer
 from auth.identity import Identity
 from auth.local import LocalCognito, LocalProvider, ThisMachine
-from auth.people import Provider, admit
-from auth.programs import CognitoVerifier, cognito_verifier
+from auth.people import Provider, admit, examine_provider
+from auth.programs import CognitoVerifier, cognito_verifier, examine_pool
 from auth.sessions import MemoryRevocations, RedisRevocations, SessionCookie, Sessions, StepCookies
 from auth.settings import Settings, SettingsError
 from auth.web import (
@@ -221,6 +222,33 @@ class Auth:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._http.aclose()
+
+    async def examine(self) -> list[Finding]:
+        """What can be found out from here about each provider, the user pool and Redis, by asking them now.
+
+        They are asked as while the app serves, so that what fails here is what `readiness` would say.
+        """
+        looks = [
+            examine_provider(self.providers[config.name], http=self._http, base_url=self.site.base_url, now=self.now)
+            for config in self.settings.providers
+        ]
+        if self.verifier and (pool := self.settings.user_pool):
+            looks.append(examine_pool(self.verifier, client_ids=pool.client_ids, http=self._http))
+        if self.shared:
+            looks.append(self._examine_redis(self.shared))
+        try:
+            return [finding for findings in await asyncio.gather(*looks) for finding in findings]
+        finally:
+            await self._http.aclose()
+
+    async def _examine_redis(self, shared: RedisRevocations) -> list[Finding]:
+        sharing = asyncio.create_task(shared.run())
+        await shared.settled(SHARE_SECONDS)
+        sharing.cancel()
+        await asyncio.gather(sharing, return_exceptions=True)
+        if not shared.problem:
+            return [ok("Redis", "sign-outs are shared, and its clock and this machine's agree")]
+        return [wrong("Redis", shared.problem, "Is REDIS_URL its address, with its password, and do the clocks agree?")]
 
     def readiness(self) -> tuple[list[str], bool]:
         """What fails just now, one line each, and whether anybody can come in all the same."""

@@ -31,6 +31,7 @@ class Metadata(BaseModel):
     userinfo_signing_alg_values_supported: tuple[str, ...] = ()
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
     authorization_response_iss_parameter_supported: bool = False
+    code_challenge_methods_supported: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -179,6 +179,45 @@ class Provider:
         reason = self._failure.reason if self._failure else None
         self._logged_problem = log_change(self.name, self._logged_problem, reason, provider=self.name)
 
+    async def load_keys(self) -> Mapping[str, Key]:
+        """The keys that ID tokens are verified with, asked for where none are held.
+
+        Raises:
+            ProviderUnavailable, KeysUnavailable.
+        """
+        await self.metadata()
+        assert self._keys is not None
+        return await self._keys.load()
+
+    async def try_credentials(self) -> tuple[str, str]:
+        """What the token endpoint says to this app with a code that is none: the error and its description.
+
+        "invalid_grant" means that the credentials are accepted (RFC 6749 section 5.2).
+
+        Raises:
+            ProviderUnavailable.
+        """
+        metadata = await self.metadata()
+        said = ("no error", "a code that is none was accepted")
+        for method in self._auth_methods(metadata):
+            said = await self._try_credentials_by(method, metadata)
+            if said[0] != "invalid_client":
+                break
+        return said
+
+    async def _try_credentials_by(self, method: str, metadata: Metadata) -> tuple[str, str]:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._client(method) as client:
+                await client.fetch_token(metadata.token_endpoint, code="none", code_verifier="n" * 43)
+        except OAuthError as error:
+            return str(error.error)[:60], str(error.description or "")[:WORDS_AT_MOST]
+        except httpx2.HTTPStatusError as error:
+            unauthorized = error.response.status_code == httpx2.codes.UNAUTHORIZED
+            return ("invalid_client" if unauthorized else "no error"), _describe(error)
+        except (TimeoutError, httpx2.HTTPError, FetchFailed, ValueError, TypeError, AttributeError) as error:
+            raise ProviderUnavailable(f"{metadata.token_endpoint}: {_describe(error)}") from None
+        return "no error", "a code that is none was accepted"
+
     # -- the two steps ------------------------------------------------------------------------------------------------
 
     async def authorization_url(self, state: str, begun: BegunSignIn, *, choose_account: bool = False) -> str:

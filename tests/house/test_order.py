@@ -21,7 +21,7 @@ ORDER = (
     ("auth.settings",),
     ("auth.providers", "auth.access", "auth.events"),
     ("auth.identity",),
-    ("auth.errors", "auth.urls", "auth.environment", "auth.pauses", "auth.content_policy"),
+    ("auth.errors", "auth.urls", "auth.environment", "auth.findings", "auth.pauses", "auth.content_policy"),
 )
 """The wings and the modules beside them, floor by floor. What stands on one floor does not know the rest of it."""
 INSIDE_UI = (

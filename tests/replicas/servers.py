@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpx2
@@ -30,11 +32,20 @@ class Nginx(Server):
     Args:
         replicas: the ports of the two replicas.
         location: what stands there for `location /`; `passes_to`: what for `http://app`.
+        port: where it listens for https; a free one where none is named.
+        changes: what else stands there for something.
     """
 
-    def __init__(self, *replicas: int, location: str = "/", passes_to: str = "http://app") -> None:
+    def __init__(
+        self,
+        *replicas: int,
+        location: str = "/",
+        passes_to: str = "http://app",
+        port: int = 0,
+        changes: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         one, two = replicas
-        port = free_port()
+        port = port or free_port()
         super().__init__([], port=port)
         self.plain_port = free_port()
         self.certificate = self.folder / "fullchain.pem"
@@ -52,6 +63,7 @@ class Nginx(Server):
             "/etc/nginx/certs/privkey.pem": str(self.folder / "privkey.pem"),
             "location / {": f"location {location} {{",
             "proxy_pass http://app;\n        }": f"proxy_pass {passes_to};\n        }}",
+            **changes,
         }.items():
             assert text.count(theirs) == 1, theirs
             text = text.replace(theirs, ours)

@@ -1,5 +1,6 @@
 """Runs the process: the server, how it stops, its log, and `python app.py token`."""
 
+from ui.serving.doctor import check
 from ui.serving.log import start_log
 from ui.serving.server import serve
 from ui.serving.start import say_loading, say_started, sharing_workers, taken_port
@@ -8,6 +9,7 @@ from ui.serving.token_command import token_command
 
 __all__ = [
     "Stopping",
+    "check",
     "say_loading",
     "say_started",
     "serve",
