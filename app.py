@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         sys.stderr.write(f"{several}\n")
         sys.exit(STARTUP_FAILURE)
 
-    from ui.look import ICON  # here: mistakes are said before Gradio is imported, which takes seconds
+    # Here: mistakes are said before Gradio is imported, which takes seconds.
     from ui.mount import front_routes, load_main, mount_main, mount_sign_in
 
     settings = (settings or Settings.load()).completed()
@@ -62,8 +62,8 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         redirect_slashes=False,  # Starlette's own redirect is made from the Host header and comes before the gate
     )
     auth.identify_callers(app)  # the layers: public address, session cookie, who is calling; errors into answers
-    app.include_router(  # / /login-demo /gradio /favicon.ico /logo
-        front_routes(auth.site, icon=main.of("favicon_path") or ICON, logo=auth.settings.app_logo)
+    app.include_router(  # / /login-demo /gradio /favicon.ico /logo /manifest.json
+        front_routes(auth.site, main, logo=auth.settings.app_logo)
     )
     app.include_router(sign_in_routes(auth))  # /login /auth /logout, and where programs may come /oauth /.well-known
     app.include_router(api_routes(scopes=auth.settings.api_scopes))  # /user/me /secure
@@ -110,7 +110,7 @@ def main() -> None:
         when_started=partial(say_started, settings),
         host=settings.host,
         port=settings.port,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        proxy_headers=False,  # a layer of the app reads them: see auth.identify_callers
         server_header=False,
         log_config=None,
     )

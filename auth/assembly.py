@@ -33,6 +33,7 @@ from auth.web import (
     ProtectedResources,
     PublicAddress,
     PublicFetch,
+    RequestId,
     SecurityHeaders,
     fetch_json,
 )
@@ -184,6 +185,7 @@ class Auth:
         )
         app.add_middleware(PublicAddress, site=self.site, answers=self.answers, security=self.security)
         app.add_middleware(LingeringClose)
+        app.add_middleware(RequestId, trusted_proxies=self.settings.forwarded_allow_ips)
         for kind in (AuthError, HTTPException, Exception):
             app.add_exception_handler(kind, self.answers.to_exception)
 

@@ -5,21 +5,19 @@ writes a kept component, that only kept components set off, or that follows a ke
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from copy import copy
 from typing import Any
 from urllib.parse import parse_qsl
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary
 
 import gradio as gr
-from gradio import caching, route_utils
 from gradio.block_function import BlockFunction
 from gradio.blocks import Block, BlocksConfig
-from gradio.context import get_blocks_context
 from gradio.layouts import Form
 from gradio.routes import App
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth import Access, AuthError, Identity
@@ -28,6 +26,7 @@ from auth.errors import NotPermitted
 from auth.events import log_event
 from auth.identity import caller, calling, credential_in
 from auth.web import Answers
+from ui.isolation import gradio_hooks
 
 Rules = tuple[Access, ...]
 """All of them must allow."""
@@ -48,7 +47,7 @@ def kept_part(rule: Access, context: Part | None = None) -> Iterator[Any]:
         RuntimeError: there are no Blocks here.
     """
     with context or nullcontext() as entered:
-        config = get_blocks_context()
+        config = gradio_hooks.blocks_here()
         if config is None:
             raise RuntimeError("Access.only() guards what is made in Blocks: put it inside of a `with gr.Blocks()`.")
         if context is config.root_block:
@@ -146,8 +145,10 @@ class KeptBlocks:
     def config(self) -> BlocksConfig:
         return self.blocks.default_config
 
-    def hides_function(self, function: BlockFunction) -> bool:
-        return not allowed(self.rules_of_function(function, self.config))
+    def hidden_endpoints(self) -> set[str]:
+        """The functions that are not for the caller, as addresses of the API name them."""
+        functions = self.functions.values()
+        return {f"/{one.api_name}" for one in functions if not allowed(self.rules_of_function(one, self.config))}
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -180,8 +181,7 @@ class KeptBlocks:
                         block_fn=function, request=request, state=state, event_data=event_data, **more
                     )
             except AuthError as error:
-                if caching._probe_mode_active.get():  # whether the answer is kept; the event is refused when it runs
-                    raise caching.CacheMissError from None
+                gradio_hooks.miss_if_probing()  # the event is refused when it runs
                 log_event(
                     error.event,
                     f"refused: {function.api_name}: {error}",
@@ -238,16 +238,9 @@ class KeptBlocks:
             page["components"] = [number for number in page["components"] if is_shown(number)]
             page["dependencies"] = [number for number in page["dependencies"] if number not in hidden]
 
-    def api_info(self, get_api_info: Callable[..., Any]) -> Callable[..., Any]:
-        """Gradio's own, without what is not for the caller."""
-
-        def get(all_endpoints: bool = False, page: str | None = None) -> Any:
-            info = get_api_info(all_endpoints=all_endpoints, page=page)
-            hidden = {f"/{one.api_name}" for one in self.functions.values() if self.hides_function(one)}
-            named = info["named_endpoints"]
-            return {**info, "named_endpoints": {name: one for name, one in named.items() if name not in hidden}}
-
-        return get
+    def prune_page(self, shown: dict[str, Any]) -> None:
+        """Take out of the configuration of these Blocks, or of one page, what is not for the caller."""
+        self.prune(shown, self.config)
 
 
 def _page(made: Block | BlockFunction) -> str | None:
@@ -289,84 +282,23 @@ class KeptPages:
                 await self._answers.to(NotPermitted("a page", actual=pages), scope)(scope, receive, send)
 
 
-class ByView:
-    """An attribute in which Gradio keeps what it worked out for everybody: apart for those who may see something else.
-
-    Its first value, set before the Blocks are served, is nobody's.
-    """
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, app: "KeptApp", owner: type) -> Any:
-        return app.views.setdefault((self._name, app.view), copy(vars(app)[self._name]))
-
-    def __set__(self, app: "KeptApp", value: object) -> None:
-        app.views[self._name, app.view] = value
-
-
-class KeptApp(App):
-    """Gradio's app of Blocks with kept parts."""
-
-    all_rules: Rules
-    views: dict[Any, Any]
-    api_info = ByView()
-    all_app_info = ByView()
-    page_api_info = ByView()
-
-    @property
-    def view(self) -> Rules:
-        """The rules that allow who is calling: all who have the same see the same."""
-        return tuple(rule for rule in self.all_rules if allowed((rule,)))
-
-
-class Tools(dict[str, str]):
-    """The names of MCP tools and their endpoints; listed are only those that are for the caller."""
-
-    def __init__(self, tools: Mapping[str, str], kept: KeptBlocks, server: Any) -> None:
-        super().__init__(tools)
-        self._kept = kept
-        self._server = server
-
-    def items(self) -> Any:
-        try:
-            credential = self._server.request_context.request.state.credential
-        except LookupError:  # outside of the protocol, such as the page with all schemas
-            credential = caller()
-        with calling(credential):
-            hidden = {f"/{one.api_name}" for one in self._kept.functions.values() if self._kept.hides_function(one)}
-        return {tool: endpoint for tool, endpoint in super().items() if endpoint not in hidden}.items()
-
-    def values(self) -> Any:
-        return dict(self.items()).values()
-
-
-_kept_by_app: WeakValueDictionary[int, KeptBlocks] = WeakValueDictionary()
-_update_root_in_config = route_utils.update_root_in_config
-
-
-def _shown_config(config: Any, root: str) -> Any:
-    """In place of what Gradio does last to a page's configuration before it is sent."""
-    if kept := _kept_by_app.get(config.get("app_id")):
-        kept.prune(config, kept.config)
-    return _update_root_in_config(config, root)
-
-
 def keep_parts(mounted: App, answers: Answers) -> KeptBlocks:
     """Have mounted Blocks run each event for its caller alone, and guard what is kept for some."""
-    blocks = mounted.get_blocks()
-    kept = KeptBlocks(blocks)
-    blocks.process_api = kept.process_api  # type: ignore[method-assign, assignment]
+    kept = KeptBlocks(mounted.get_blocks())
+    gradio_hooks.run_events_by(mounted, kept.process_api)
     if rules := kept.rules:
-        _kept_by_app[blocks.app_id] = kept
-        route_utils.update_root_in_config = _shown_config
-        blocks.get_api_info = kept.api_info(blocks.get_api_info)  # type: ignore[method-assign]
-        mounted.__class__ = KeptApp
-        mounted.all_rules, mounted.views = rules, {}  # type: ignore[attr-defined]
-        if server := blocks.mcp_server_obj:
-            server.tool_to_endpoint = Tools(server.tool_to_endpoint, kept, server.mcp_server)
-    mounted.user_middleware.append(Middleware(KeptPages, answers=answers, kept=kept))
 
+        def view() -> Rules:
+            return tuple(rule for rule in rules if allowed((rule,)))
+
+        def view_of(request: Request) -> set[str]:
+            with calling(credential_in(request.scope)):
+                return kept.hidden_endpoints()
+
+        gradio_hooks.show_by_view(
+            mounted, view=view, prune=kept.prune_page, hidden=kept.hidden_endpoints, hidden_from=view_of
+        )
+    mounted.user_middleware.append(Middleware(KeptPages, answers=answers, kept=kept))
     mounted.add_exception_handler(AuthError, answers.to_exception)  # of what a component calls on the server
     return kept
 

@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from auth import Settings
+from ui.isolation import limit_threads, moved_argument
 
 USED = "used"
 NOTHING = "has no meaning here"
@@ -47,6 +49,8 @@ BLOCKS: Mapping[str, str] = {
     "analytics_enabled": f"{USED}; off where nothing is said",
     "mode": NOTHING,
 }
+FOOTER = ["api", "settings"]
+"""Gradio's own links, but for the one that leads elsewhere."""
 OF_THE_MOUNT = {"root_path", "debug"}
 """Members of `app_kwargs` that Gradio or the mount sets itself."""
 SIGNATURE = signature(gr.Blocks.launch)
@@ -67,7 +71,7 @@ class Main:
         """The value of an argument of `launch()` that is used; its default where none is given."""
         value = self.launched.get(name)
         if value is None and name in MOVED:
-            value = getattr(self.blocks, f"_deprecated_{name}")
+            value = moved_argument(self.blocks, name)
         if value is None and name in ("allowed_paths", "blocked_paths"):
             value = [path.strip() for path in os.environ.get(f"GRADIO_{name.upper()}", "").split(",") if path.strip()]
         return SIGNATURE.parameters[name].default if value is None else value
@@ -82,13 +86,37 @@ class Main:
         Args:
             theme: for an app that has none.
             head: what every page has in front of the app's own.
+
+        Raises:
+            OSError: there is no such icon.
         """
-        self.blocks.max_threads = self.blocks._queue.max_thread_count = self.of("max_threads")
+        if icon := self.of("favicon_path"):
+            Path(icon).open("rb").close()
+        limit_threads(self.blocks, self.of("max_threads"))
         self.blocks.state_session_capacity = self.of("state_session_capacity")
         given = {name: self.of(name) for name in MOUNTED}
         app_kwargs = {name: value for name, value in (given["app_kwargs"] or {}).items() if name not in OF_THE_MOUNT}
-        own = {"footer_links": given["footer_links"] or [], "pwa": bool(given["pwa"]), "app_kwargs": app_kwargs}
+        own = {
+            "footer_links": FOOTER if given["footer_links"] is None else given["footer_links"],
+            "pwa": bool(given["pwa"]),
+            "app_kwargs": app_kwargs,
+        }
         return {**given, **own, "theme": given["theme"] or theme, "head": head + (given["head"] or "")}
+
+    def manifest(self, *, prefix: str) -> dict[str, Any]:
+        """Of a web app that browsers offer to install (w3.org/TR/appmanifest).
+
+        Args:
+            prefix: the path of `PUBLIC_URL`, without a slash at its end.
+        """
+        picture = "favicon.ico" if self.of("favicon_path") else "login-demo/static/img/logo_nosize.svg"
+        return {
+            "name": self.blocks.title,
+            "icons": [{"src": f"{prefix}/{picture}", "sizes": "any", "purpose": "any"}],
+            "start_url": f"{prefix}/gradio/",
+            "scope": f"{prefix}/",
+            "display": "standalone",
+        }
 
     def unused(self) -> Iterator[tuple[str, str]]:
         """Each argument that asks for what this host does not do, and what to do in its place."""

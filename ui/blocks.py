@@ -32,7 +32,8 @@ from ui.arguments import SIGNATURE, Main
 HOST = Path(__file__).parents[1]
 NAMES = ("app", "auth", "ui")
 """What this host calls its own modules. A file that has its own of such a name beside it gets its own."""
-MOVED_TO_LAUNCH = "The parameters have been moved from the Blocks constructor"
+ASTRAY = "The parameters have been moved from the Blocks constructor|SSR mode is not supported"
+"""Warnings of Gradio's about what is done here all the same, and about what nobody asked for."""
 
 log = logging.getLogger("auth")
 
@@ -93,7 +94,7 @@ class _Script:
             sys.path.insert(0, str(self._folder))
             os.chdir(self._folder)
             self._give_way()
-        warnings.filterwarnings("ignore", MOVED_TO_LAUNCH, UserWarning)  # they are used here all the same
+        warnings.filterwarnings("ignore", ASTRAY, UserWarning)
         gr.Blocks.launch = self._launch()  # type: ignore[method-assign]
         gr.Blocks.block_thread = _wait  # type: ignore
         gr.Blocks.close = lambda *args, **kwargs: None  # type: ignore[method-assign]

@@ -18,16 +18,19 @@ show();
 """
 
 
-def main_look(*, title: str, prefix: str, programs: bool) -> dict[str, Any]:
+def main_look(*, title: str, prefix: str, programs: bool, pwa: bool) -> dict[str, Any]:
     """Options of `gr.mount_gradio_app` for the Blocks behind the gate: theme, account bar, session watch.
 
     Args:
         title: the app's name, shown in the bar as text.
         prefix: the path of `PUBLIC_URL`, without a slash at its end: "" or "/app".
         programs: people may connect programs, and so end that.
+        pwa: browsers may offer to install the app.
     """
     given = script_json({"title": title, "prefix": prefix, "programs": programs})
     script = f"{_static('account.js')}({given});"
+    if pwa:  # Gradio's link leads to the manifest of whatever is at the root
+        script += f'document.querySelector("link[rel=manifest]").href = {script_json(f"{prefix}/manifest.json")};'
     return {"theme": _theme(), "head": _head(_static("account.css"), prefix) + f"<script>{script}</script>"}
 
 

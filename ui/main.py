@@ -26,7 +26,7 @@ def main_blocks() -> gr.Blocks:
     """The main Blocks. A name is text that somebody chose: for a Textbox or `heading`, not for Markdown or HTML."""
     blocks = gr.Blocks()
     with blocks:
-        greeting = heading("Hello")
+        greeting = heading()
         gr.Markdown("Write something: the app knows who sent it, because each event can ask who is calling.")
         message = gr.Textbox(label="Message", placeholder="Good morning", max_length=500)
         send = gr.Button("Send", variant="primary")

@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 from fastapi import APIRouter, FastAPI, Request
 from gradio.routes import App
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse, RedirectResponse, Response
-from starlette.routing import Mount
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth import Auth, AuthError, Identity, Settings, identity_of
@@ -20,10 +21,10 @@ from auth.urls import Site
 from auth.web import READ, REASONS, Answers
 from ui.access import keep_parts
 from ui.arguments import Main
-from ui.blocks import load_blocks
-from ui.isolation import Limits, isolate, prove, rooms_of, with_policy
+from ui.blocks import BlocksError, load_blocks
+from ui.isolation import Limits, OAuthSession, hide_faults, isolate, lead_to_sign_out, prove, rooms_of, with_policy
 from ui.login import SESSION_ENDED, SignInCard, SignInPage, login_blocks
-from ui.look import main_look, sign_in_look
+from ui.look import ICON, main_look, sign_in_look
 from ui.mcp import bind_mcp
 from ui.policy import BlocksPolicy
 from ui.serving import Stopping
@@ -87,7 +88,11 @@ def mount_main(
     *,
     limits: Limits = Limits(),  # noqa: B008
 ) -> None:
-    """The main Blocks at `/gradio/`, for callers with an identity, each in a room of their own."""
+    """The main Blocks at `/gradio/`, for callers with an identity, each in a room of their own.
+
+    Raises:
+        BlocksError: Gradio takes no such argument of `launch()`.
+    """
     settings = auth.settings
     blocks = main.blocks
     rooms = rooms_of(settings.secret_key.get_secret_value())
@@ -98,23 +103,36 @@ def mount_main(
         except AuthError:
             return None
 
-    with rooms.shared.entered():
-        if blocks.title == gr.Blocks().title:
-            blocks.title = settings.app_title
-        mounted = _mount(
-            app,
-            auth,
-            blocks,
-            "/gradio",
-            partial(auth.gate, closing_message=stopping.closing_message),
-            auth_dependency=current_user,
-            mcp_server=settings.mcp_server,
-            **main.options(
-                **main_look(title=settings.app_title, prefix=auth.site.prefix, programs=auth.programs is not None)
-            ),
-        )
+    lead_to_sign_out(blocks, f"{auth.site.prefix}/logout")
+    if blocks.title == gr.Blocks().title:
+        blocks.title = settings.app_title
+    look = main_look(
+        title=settings.app_title,
+        prefix=auth.site.prefix,
+        programs=auth.programs is not None,
+        pwa=bool(main.of("pwa")),
+    )
+    try:
+        with rooms.shared.entered():
+            mounted = _mount(
+                app,
+                auth,
+                blocks,
+                "/gradio",
+                partial(auth.gate, closing_message=stopping.closing_message),
+                auth_dependency=current_user,
+                mcp_server=settings.mcp_server,
+                **main.options(**look),
+            )
+    except (OSError, TypeError, ValueError) as error:
+        raise BlocksError(f"An argument of launch() cannot be used. {type(error).__name__}: {error}.") from error
+    for page, *_ in blocks.pages[1:]:
+        mounted.routes.insert(0, Route(f"/{page}/", _redirect_to_page))
     auth.checks.append(isolate(mounted, rooms, refuse=auth.answers.to, limits=limits))
     keep_parts(mounted, auth.answers)
+    mounted.user_middleware.append(Middleware(OAuthSession))
+    if not main.of("show_error"):
+        hide_faults(blocks)
     if settings.mcp_server:
         bind_mcp(mounted)
 
@@ -127,6 +145,7 @@ def _mount(
         app,
         blocks,
         path,
+        root_path=f"{auth.site.prefix}{path}",  # Gradio takes it from requests otherwise, and from some wrongly
         **{"footer_links": [], "show_error": False, "pwa": False, **options},
         run_history=False,
         enable_monitoring=False,
@@ -140,8 +159,10 @@ def _mount(
     mounted.router.redirect_slashes = False  # made from the Host header
     mounted.add_middleware(around)
 
+    mounted.add_exception_handler(HTTPException, auth.answers.to_exception)
+
     async def unfit(request: Request, error: Exception) -> Response:
-        refusal = CallMalformed(type(error).__name__)
+        refusal = (CallMalformed if request.method == "POST" else NotFound)(type(error).__name__)
         refusal.__cause__ = error
         return auth.answers.to(refusal, request.scope)
 
@@ -150,8 +171,13 @@ def _mount(
     return mounted
 
 
-def front_routes(site: Site, *, icon: Path, logo: Path | None) -> APIRouter:
-    """`/`, the addresses that people type without the slash at the end, the icon and the logo."""
+def _redirect_to_page(request: Request) -> Response:
+    """To the address of a page without the slash at its end: Gradio's own redirect leaves the mount."""
+    return RedirectResponse(str(request.url.replace(path=request.url.path.rstrip("/"))), 307)
+
+
+def front_routes(site: Site, main: Main, *, logo: Path | None) -> APIRouter:
+    """`/`, the addresses that people type without the slash at the end, the icon, the logo, the web app's manifest."""
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/", methods=READ)
@@ -167,7 +193,14 @@ def front_routes(site: Site, *, icon: Path, logo: Path | None) -> APIRouter:
 
     @router.api_route("/favicon.ico", methods=READ)
     async def favicon() -> Response:
-        return FileResponse(icon, headers=PUBLIC)
+        return FileResponse(main.of("favicon_path") or ICON, headers=PUBLIC)
+
+    if main.of("pwa"):
+
+        @router.api_route("/manifest.json", methods=READ)
+        async def manifest() -> Response:
+            """Browsers ask for it without a cookie."""
+            return JSONResponse(main.manifest(prefix=site.prefix), media_type="application/manifest+json")
 
     if logo:
 

@@ -9,6 +9,7 @@ from auth.web.pages import TEMPLATES, Pages
 from auth.web.proxied import proxy_sign
 from auth.web.public_address import PublicAddress
 from auth.web.public_fetch import PublicFetch, public_host
+from auth.web.request_id import RequestId
 from auth.web.resources import ProtectedResources
 from auth.web.security_headers import PagePolicy, SecurityHeaders
 
@@ -26,6 +27,7 @@ __all__ = [
     "ProtectedResources",
     "PublicAddress",
     "PublicFetch",
+    "RequestId",
     "SecurityHeaders",
     "bounded",
     "encoding_of",

@@ -1,10 +1,12 @@
 """What `deploy/` names is there, and its files agree with each other and with the app."""
 
 import re
+import subprocess
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from auth.settings import Settings
@@ -75,11 +77,35 @@ def test_nginx_finds_the_certificate_where_the_page_says_that_it_goes() -> None:
 
 
 def test_the_image_is_made_of_what_is_there() -> None:
-    sources = re.findall(r"^COPY (\S+) ", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    sources = re.findall(r"^COPY (?:--\S+ )?(\S+) ", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     kept = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8")
     for source in sources:
         assert (ROOT / source).exists(), source
         assert f"!{source}\n" in kept, source
+
+
+def test_nothing_of_somebody_s_app_is_left_out_of_the_image() -> None:
+    """The last line that fits decides (docs.docker.com/build/concepts/context)."""
+    lines = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert "!deploy/app" in rules[-2:]
+    assert all(rule.startswith("!") for rule in rules[rules.index("!deploy/app") :])
+
+
+@pytest.mark.parametrize("given", ["", "/srv/app/demo.py"])
+@pytest.mark.parametrize("there", [(), ("app.py",), ("app.py", "requirements.txt")])
+def test_a_container_starts_the_app_that_is_there(tmp_path: Path, given: str, there: tuple[str, ...]) -> None:
+    script = (DEPLOY / "start.sh").read_text("utf-8").replace("/srv/app", str(tmp_path))
+    for name in there:
+        (tmp_path / name).write_text("")
+    for program in ("pip", "python"):
+        (tmp_path / program).write_text(f'#!/bin/sh\necho {program} "$@" "BLOCKS=$BLOCKS"')
+        (tmp_path / program).chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/bin:/usr/bin", "BLOCKS": given}
+    said = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, text=True, check=True).stdout
+    blocks = given or (f"{tmp_path}/app.py" if there else "")
+    assert said.splitlines()[-1] == f"python app.py BLOCKS={blocks}"
+    assert (f"-r {tmp_path}/requirements.txt" in said) == ("requirements.txt" in there)
 
 
 def test_the_page_names_settings_and_files_that_there_are() -> None:

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-import uvicorn
 
+from app import create_app
+from tests.support.own_file import process_as_before
+from tests.support.settings import sound_settings
 from ui.arguments import Main
 from ui.blocks import BlocksError, load_blocks
 
@@ -33,26 +35,16 @@ APP = "app.launch()"
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+def load(tmp_path: Path) -> Iterator[Load]:
     """Writes `demo.py`, and other files beside it by their names, and loads it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "argv", [*sys.argv])
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    for owner, name in ((gr.Blocks, "launch"), (gr.Blocks, "block_thread"), (gr.Blocks, "close"), (uvicorn, "run")):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-    monkeypatch.setattr(signal, "signal", signal.signal)
-    modules = sys.modules.copy()
 
     def load(source: str = BLOCKS + APP, **beside: str) -> Main:
         for name, text in {"demo": source, **beside}.items():
             (tmp_path / f"{name}.py").write_text(textwrap.dedent(text), "utf-8")
         return load_blocks(tmp_path / "demo.py")
 
-    yield load
-    for name in sys.modules.keys() - modules.keys():
-        del sys.modules[name]
-    sys.modules.update(modules)
+    with process_as_before():
+        yield load
 
 
 def shown(main: Main) -> list[str]:
@@ -254,6 +246,22 @@ def test_a_file_has_its_own_modules_of_this_host_s_names_and_the_host_works_on(t
     command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "app.py")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "own auth own ui\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "css_paths='none.css'",
+        "head_paths=['none']",
+        "favicon_path='none.png'",
+        "max_file_size='much'",
+        "allowed_paths='x'",
+    ],
+)
+def test_an_argument_that_gradio_does_not_take_is_said(load: Load, tmp_path: Path, argument: str) -> None:
+    (tmp_path / "demo.py").write_text(f"{BLOCKS}\napp.launch({argument})", "utf-8")
+    with pytest.raises(BlocksError, match=r"An argument of launch\(\) cannot be used\. \w+Error: "):
+        create_app(sound_settings(blocks=tmp_path / "demo.py"))
 
 
 def test_the_command_ends_with_2_and_one_sentence(tmp_path: Path) -> None:

@@ -1,13 +1,25 @@
 """Keeps what one signed-in person's calls make from every other person: each identity has a room of its own."""
 
 from ui.isolation.assembly import isolate, rooms_of
-from ui.isolation.gradio_hooks import with_policy
+from ui.isolation.gradio_hooks import (
+    OAuthSession,
+    hide_faults,
+    lead_to_sign_out,
+    limit_threads,
+    moved_argument,
+    with_policy,
+)
 from ui.isolation.limits import Limits
 from ui.isolation.probe import prove
 
 __all__ = [
     "Limits",
+    "OAuthSession",
+    "hide_faults",
     "isolate",
+    "lead_to_sign_out",
+    "limit_threads",
+    "moved_argument",
     "prove",
     "rooms_of",
     "with_policy",

@@ -12,37 +12,42 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, NoReturn, get_type_hints
 from urllib.parse import quote
 from uuid import UUID, uuid4
+from weakref import WeakValueDictionary
 
 import gradio as gr
 import mcp.server.sse
 import orjson
 from anyio.to_thread import run_sync
-from gradio import caching, processing_utils, queueing, routes, utils
-from gradio.blocks import Block
-from gradio.context import LocalContext
+from gradio import caching, processing_utils, queueing, route_utils, routes, utils
+from gradio.blocks import Block, BlocksConfig
+from gradio.context import LocalContext, get_blocks_context
 from gradio.data_classes import DataWithFiles, _StaticFiles
 from gradio.exceptions import InvalidPathError
 from gradio.route_utils import create_url_safe_hash
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
+from gradio_client.snippet import generate_code_snippets  # type: ignore[import-untyped]
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse  # type: ignore[import-untyped]
 from jinja2 import FunctionLoader
 from pydantic import AfterValidator, BaseModel, create_model
 from starlette.requests import Request
 from starlette.templating import Jinja2Templates
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.errors import BodyTooLarge, NotFound
+from auth.errors import AuthError, BodyTooLarge, NotFound
+from auth.events import about_request
+from auth.identity import Identity, identity_in
 from ui.isolation.limits import Limits, SessionTable
 from ui.isolation.rooms import Rooms, is_in, room_here
 
@@ -168,11 +173,13 @@ class Hooks:
         _replace(processing_utils, "async_move_files_to_cache", self.async_move_files_to_cache)
         for body in BODIES:
             _replace(routes, body, self._of_the_room(getattr(routes, body)))
+        _replace(routes, "generate_code_snippets", _snippets_with_token)
         _replace(queueing, "Event", Event)
         _replace(caching._CacheStore, "_session_key", _cache_key)
         _replace(caching._CacheStore, "_session_prefix", _cache_prefix)
         _replace(caching._CacheStore, "keys", _cache_keys)
         _replace(mcp.server.sse, "uuid4", _new_uuid)
+        _replace(routes, "attach_oauth", lambda app: None)
 
     def folder(self) -> str:
         """Where Gradio keeps files for whom the code runs for. Without an identity, nobody reads what lies there."""
@@ -245,7 +252,8 @@ class Hooks:
         if is_building or blocks is None or is_listed(place, blocks.allowed_paths):
             return
         call = _call.get()
-        is_callers = call and os.stat(place).st_ctime < call.since and _is_sent(str(path), place, call.sent)
+        was_there = call and os.path.exists(place) and os.stat(place).st_ctime < call.since  # a stream is no file
+        is_callers = call and was_there and _is_sent(str(path), place, call.sent)
         is_systems = not in_temp and os.path.realpath(os.getcwd()) == os.sep
         if is_callers or is_systems or is_listed(place, blocks.blocked_paths):
             raise InvalidPathError(f"Cannot move {path}: not the app, but its caller, chose it. See allowed_paths.")
@@ -336,6 +344,19 @@ def _is_sent(name: str, place: str | None, sent: tuple[Any, ...]) -> bool:
             if place and is_path and os.path.basename(place) in text and real_path(text) == place:
                 return True
     return False
+
+
+def _snippets_with_token(*args: Any, **kwargs: Any) -> dict[str, str]:
+    """How a program calls a function: with a token, for without one nothing here answers it."""
+    made = generate_code_snippets(*args, **kwargs)
+    python = r'\1, headers={"Authorization": "Bearer TOKEN"})'
+    javascript = r'\1, { headers: { Authorization: "Bearer TOKEN" } })'
+    return {
+        **made,
+        "python": re.sub(r'(Client\("[^"]*")\)', python, made["python"]),
+        "javascript": re.sub(r'(Client\.connect\("[^"]*")\)', javascript, made["javascript"]),
+        "bash": made["bash"].replace("curl ", 'curl -H "Authorization: Bearer TOKEN" '),
+    }
 
 
 def _shows_files(block: Block) -> bool:
@@ -666,3 +687,186 @@ def with_policy(app: routes.App, policy: Callable[[Scope, str], str]) -> None:
     if not isinstance(routes.templates, PolicyPages):
         _replace(routes, "templates", PolicyPages(routes.templates))
     app.state.page_policy = policy
+
+
+# -- what else the host has in the place of Gradio's own ---------------------------------------------------------------
+
+
+def moved_argument(blocks: gr.Blocks, name: str) -> Any:
+    """What was given to `Blocks()` of the arguments that moved to `launch()`; None where nothing was."""
+    return getattr(blocks, f"_deprecated_{name}")
+
+
+def limit_threads(blocks: gr.Blocks, threads: int) -> None:
+    """As `launch(max_threads=)` does, which `gr.mount_gradio_app` has no argument for."""
+    blocks.max_threads = threads
+    _replace(blocks._queue, "max_thread_count", threads)
+
+
+class OAuthInfo(dict[str, Any]):
+    """What Gradio would keep of a sign-in with Hugging Face, made from who is signed in here."""
+
+    def __init__(self, identity: Identity) -> None:
+        userinfo = {
+            "name": identity.display_name,
+            "preferred_username": identity.username,
+            "profile": "",
+            "picture": identity.picture or "",
+        }
+        super().__init__(userinfo=userinfo, expires_at=identity.expires_at)
+
+    def __missing__(self, name: str) -> NoReturn:
+        """Of a `gr.OAuthToken`, which events in a `gr.render` may ask for, unseen at the start."""
+        raise gr.Error("This app asks for your Hugging Face token, which there is none of here.")
+
+
+class OAuthSession:
+    """ASGI middleware behind the gate: `gr.OAuthProfile` and `gr.LoginButton` find who is signed in here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = {**scope, "session": {"oauth_info": OAuthInfo(identity_in(scope))}}
+        await self._app(scope, receive, send)
+
+
+def lead_to_sign_out(blocks: gr.Blocks, path: str) -> None:
+    """A `gr.LoginButton`, which reads "Logout" for all who are in, leads to this path."""
+    for function in blocks.fns.values():
+        if isinstance(function.js, str):
+            function.js = function.js.replace("'/logout?_target_url=", f"'{path}?_target_url=")
+
+
+def hide_faults(blocks: gr.Blocks) -> None:
+    """Whoever called a function that fails reads a sentence and an id, by which the log has the traceback."""
+    run = blocks.process_api
+
+    async def process_api(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            return await run(*args, **kwargs)
+        except (gr.Error, AuthError, caching.CacheMissError):
+            raise
+        except Exception as error:
+            request: Any = kwargs.get("request")
+            request = request[0] if isinstance(request, list) and request else request
+            scope = getattr(getattr(request, "request", request), "scope", None)
+            about = about_request(scope) if scope else {"request_id": uuid4().hex}
+            logging.getLogger("app").exception("a function of the app failed", extra={"about": about})
+            sentence = f"The app made a mistake. It has been logged as {about.get('request_id')}."
+            raise gr.Error(sentence, print_exception=False) from error
+
+    _replace(blocks, "process_api", process_api)
+
+
+# -- what is kept for some -------------------------------------------------------------------------------------------
+
+
+def blocks_here() -> BlocksConfig | None:
+    """The Blocks that are put together here, or that are rendered for a session."""
+    return get_blocks_context()
+
+
+def miss_if_probing() -> None:
+    """Raises: CacheMissError: Gradio only asks whether `gr.cache` has the answer already."""
+    if caching._probe_mode_active.get():
+        raise caching.CacheMissError
+
+
+def run_events_by(app: routes.App, process_api: Callable[..., Any]) -> None:
+    _replace(app.get_blocks(), "process_api", process_api)
+
+
+class ByView:
+    """An attribute in which Gradio keeps what it worked out for everybody: apart for those who may see something else.
+
+    Its first value, set before the Blocks are served, is nobody's.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, app: "ViewedApp", owner: type) -> Any:
+        return app.views.setdefault((self._name, app.view()), copy(vars(app)[self._name]))
+
+    def __set__(self, app: "ViewedApp", value: object) -> None:
+        app.views[self._name, app.view()] = value
+
+
+class ViewedApp(routes.App):
+    """Gradio's app of Blocks that look different to some."""
+
+    view: Callable[[], Hashable]
+    views: dict[Any, Any]
+    prune: Callable[[dict[str, Any]], None]
+    api_info = ByView()
+    all_app_info = ByView()
+    page_api_info = ByView()
+
+
+class Tools(dict[str, str]):
+    """The names of MCP tools and their endpoints, of which those are listed that are not hidden."""
+
+    hidden: Callable[[], set[str]]
+
+    def items(self) -> Any:
+        hidden = self.hidden()
+        return {tool: endpoint for tool, endpoint in super().items() if endpoint not in hidden}.items()
+
+    def values(self) -> Any:
+        return dict(self.items()).values()
+
+
+_viewed: WeakValueDictionary[int, ViewedApp] = WeakValueDictionary()
+_update_root_in_config = route_utils.update_root_in_config
+
+
+def _shown_config(config: Any, root: str) -> Any:
+    """In place of what Gradio does last to a page's configuration before it is sent."""
+    if app := _viewed.get(config.get("app_id")):
+        app.prune(config)
+    return _update_root_in_config(config, root)
+
+
+def show_by_view(
+    app: routes.App,
+    *,
+    view: Callable[[], Hashable],
+    prune: Callable[[dict[str, Any]], None],
+    hidden: Callable[[], set[str]],
+    hidden_from: Callable[[Any], set[str]],
+) -> None:
+    """Have mounted Blocks show to each caller what is for them.
+
+    Args:
+        view: of whoever calls just now; all who have the same see the same.
+        prune: takes out of the configuration of the Blocks, or of one page, what they are not to see.
+        hidden: the endpoints that they are not to see, such as "/greet".
+        hidden_from: the same for who sent a request.
+    """
+    blocks = app.get_blocks()
+    for name in ("api_info", "all_app_info", "page_api_info"):
+        _ = vars(app)[name]
+    app.__class__ = ViewedApp
+    assert isinstance(app, ViewedApp)
+    app.view, app.views, app.prune = view, {}, prune
+    _viewed[blocks.app_id] = app
+    _replace(route_utils, "update_root_in_config", _shown_config)
+    get_api_info = blocks.get_api_info
+
+    def shown_api_info(all_endpoints: bool = False, page: str | None = None) -> Any:
+        info = get_api_info(all_endpoints=all_endpoints, page=page)
+        named = {name: one for name, one in info["named_endpoints"].items() if name not in hidden()}
+        return {**info, "named_endpoints": named}
+
+    _replace(blocks, "get_api_info", shown_api_info)
+    if server := blocks.mcp_server_obj:
+
+        def hidden_tools() -> set[str]:
+            try:
+                return hidden_from(server.mcp_server.request_context.request)
+            except LookupError:  # outside of the protocol, such as the page with all schemas
+                return hidden()
+
+        server.tool_to_endpoint = tools = Tools(server.tool_to_endpoint)
+        tools.hidden = hidden_tools

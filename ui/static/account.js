@@ -104,6 +104,66 @@
   const bar = element("header", "account", element("p", "account-title", title), picture, who, out);
   document.body.prepend(bar);
 
+  // -- room for the bar: it lines up with the app, and what the app pins to the top of the window begins below it ------
+  const root = document.documentElement;
+  let fitting = false;
+
+  function fit() {
+    fitting = false;
+    const below = Math.max(0, bar.getBoundingClientRect().bottom);
+    root.style.setProperty("--account-bar", `${below}px`);
+    const main = document.querySelector(".gradio-container .main");
+    const width = root.clientWidth;
+    if (main) {
+      const { left, right } = main.getBoundingClientRect();
+      const { paddingLeft, paddingRight } = getComputedStyle(main);
+      const most = Math.max(32, (width - 640) / 2 + 32); // a narrow app does not make the bar narrow
+      bar.style.paddingLeft = `${Math.min(left + parseFloat(paddingLeft), most)}px`;
+      bar.style.paddingRight = `${Math.min(width - right + parseFloat(paddingRight), most)}px`;
+    }
+    for (const part of below ? [0.01, 0.25, 0.5, 0.75, 0.99] : []) {
+      for (let it of document.elementsFromPoint(width * part, below / 2)) {
+        if (bar.contains(it)) continue;
+        while (it && getComputedStyle(it).position !== "fixed") it = it.parentElement;
+        it?.style.setProperty("margin-top", "var(--account-bar)", "important");
+        it?.style.setProperty("max-height", "calc(100dvh - var(--account-bar))", "important");
+      }
+    }
+  }
+
+  function fitSoon() {
+    if (!fitting) setTimeout(fit, 50);
+    fitting = true;
+  }
+
+  new MutationObserver(fitSoon).observe(document.body, { attributes: true, childList: true, subtree: true });
+  new ResizeObserver(fitSoon).observe(document.body);
+  addEventListener("scroll", fitSoon, { passive: true });
+
+  // -- leaving: what signing out deletes is said before, where there is something --------------------------------------
+  function keepsSomething() {
+    try {
+      // An encrypted value of Gradio's that says nothing yet, such as [] or null, has 69 characters.
+      return Object.entries(localStorage).some(([name, value]) => name !== "account" && value.length > 69);
+    } catch {
+      return false;
+    }
+  }
+
+  const leave = element("a", "account-out", "Sign out");
+  const stay = element("button", "account-out", "Stay");
+  const question = element("p", "", "This browser keeps things for you here, such as earlier chats. Signing out deletes them.");
+  const asking = element("dialog", "account account-asking", element("h2", "", "Sign out?"), question, leave, stay);
+  leave.href = out.href;
+  asking.ariaLabel = "Sign out?";
+  stay.onclick = () => asking.close();
+  out.onclick = (event) => {
+    if (prefix || !keepsSomething()) return; // below a prefix other apps share what is kept, and it stays
+    event.preventDefault();
+    asking.showModal();
+  };
+  bar.append(asking);
+
   // What the person lets programs do is theirs to end, whichever browser they agreed in.
   if (programs) {
     const end = element("button", "account-out", "End all");
