@@ -17,7 +17,7 @@ from auth.web import SecurityHeaders
 
 log = logging.getLogger("auth")
 
-ADDRESS = re.compile(r"https?://[^\s'\"()<>]+")
+ADDRESS = re.compile(r"""(?:url\(\s*["']?|@import\s+["'])(https?://[^\s'"()<>]+)""")
 
 
 class BlocksPolicy:
@@ -75,8 +75,8 @@ def asked_for(blocks: gr.Blocks, *, at: str) -> Mapping[str, list[str]]:
     for text in (blocks.head, *(getattr(block, "head", None) for block in blocks.blocks.values())):
         if text:
             head.feed(text)
-    css = "\n".join([blocks.css or "", head.css, *(str(sheet) for sheet in getattr(blocks, "stylesheets", []))])
-    for address in ADDRESS.findall(css):
+    sheets = [str(sheet) for sheet in getattr(blocks, "stylesheets", []) if "://" in str(sheet)]
+    for address in [*sheets, *ADDRESS.findall(f"{blocks.css or ''} {head.css}")]:
         for name in ("style-src", "font-src", "img-src"):
             head.found[name].append(source_of(address))
         if "//fonts.googleapis.com/" in address:

@@ -74,6 +74,11 @@ def test_so_is_what_the_css_and_a_theme_name() -> None:
     assert "https://fonts.gstatic.com" in policy["font-src"].split()
 
 
+def test_an_address_that_nothing_is_loaded_from_is_none_of_that() -> None:
+    drawing = "b { background: url(\"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>\") }"
+    assert "w3.org" not in str(policy_of(css=drawing))
+
+
 def test_it_is_said_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "auth")
     policy_of("<script>x</script>")
