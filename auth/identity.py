@@ -103,11 +103,13 @@ class Credential(Struct, frozen=True, kw_only=True):
         outcome: the caller, or why there is none.
         is_still_valid: whether the outcome would be the same now; asked while a long answer is sent. It depends on
             nothing that the app behind the gate could change.
+        use: counts as a sign of life, as a request does; asked while a long answer is read.
     """
 
     token: bytes | None = None
     outcome: Identity | AuthError
     is_still_valid: Callable[[], bool] = lambda: False
+    use: Callable[[], object] = lambda: None
 
     @property
     def identity(self) -> Identity:

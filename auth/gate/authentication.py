@@ -98,7 +98,11 @@ class Authentication:
         except AuthError as error:
             return Credential(outcome=error)
         held = {"person": dict(session["person"])}  # a copy: the app behind the gate may write to its session
-        return Credential(outcome=identity, is_still_valid=partial(self._sessions.is_still_valid, held))
+        return Credential(
+            outcome=identity,
+            is_still_valid=partial(self._sessions.is_still_valid, held),
+            use=partial(self._sessions.use, held),
+        )
 
 
 def _log_first(scope: Scope, identity: Identity) -> None:

@@ -14,10 +14,14 @@ Header = tuple[bytes, bytes]
 
 CHECK_SECONDS = 2.0
 """How often a running stream's identity is looked at again."""
+HEARTBEAT = "/gradio_api/heartbeat/"
+"""In the path of a stream that goes on for as long as a tab is open, whether anybody works in it or not."""
 
 
 class Gate:
     """ASGI middleware: nothing behind it answers without an identity, and a stream ends when its identity does.
+
+    A stream that is read is use of the session, and so the idle limit does not end it; a tab's heartbeat is none.
 
     Args:
         scopes: what a Bearer token has to have, all of them.
@@ -37,6 +41,12 @@ class Gate:
         self._answers = answers
         self._scopes = scopes
         self._closing_message = closing_message
+        self._streams: set[object] = set()
+
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return len(self._streams)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -58,7 +68,8 @@ class Gate:
         def closing_message() -> bytes | None:
             return self._closing_message(scope) if credential.is_still_valid() else b""
 
-        await _Watched(closing_message, scope, receive, send).run(self._app)
+        use = None if HEARTBEAT in scope["path"] else credential.use
+        await _Watched(closing_message, use, self._streams, scope, receive, send).run(self._app)
 
 
 class _Watched:
@@ -70,13 +81,24 @@ class _Watched:
     """
 
     _body_read = False
+    _read = False
     _finished = False
     _cut = False
     _timer: asyncio.TimerHandle | None = None
     _ending: asyncio.Future[None] | None = None
 
-    def __init__(self, closing_message: Callable[[], bytes | None], scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        closing_message: Callable[[], bytes | None],
+        use: Callable[[], object] | None,
+        streams: set[object],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         self._closing_message = closing_message
+        self._use = use
+        self._streams = streams
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -86,6 +108,7 @@ class _Watched:
         try:
             await app(self._scope, self.receive, self.send)
         finally:
+            self._streams.discard(self)
             if self._timer:
                 self._timer.cancel()
             if self._ending:
@@ -114,10 +137,12 @@ class _Watched:
         if message["type"] == "http.response.start":
             message["headers"] = _private(list(message["headers"]))
             if not header(message, b"content-length"):
+                self._streams.add(self)
                 self._check_later()
         elif message["type"] == "http.response.body":
             self._finished = not message.get("more_body", False)
         await self._send(message)
+        self._read = True  # the server lets nothing more be sent while the client does not read
 
     def _check_later(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
@@ -125,6 +150,9 @@ class _Watched:
     def _check(self) -> None:
         if self._finished:
             return
+        if self._read and self._use:
+            self._use()
+        self._read = False
         closing_message = self._closing_message()
         if closing_message is None:
             self._check_later()

@@ -156,6 +156,7 @@ class Sessions:
         try:
             self._check(held, now)
         except AuthError as error:
+            self._seen.pop(person.id, None)
             error.who = held.identity.identity
             raise
         self._seen[person.id] = now
@@ -175,6 +176,17 @@ class Sessions:
         except AuthError:
             return False
         return held is not None
+
+    def use(self, session: dict[str, Any]) -> None:
+        """A sign of life of a session, unless it has ended."""
+        with suppress(AuthError):
+            self.read(session)
+
+    @property
+    def live(self) -> int:
+        """How many sessions have shown a sign of life here within the idle limit, as far as is known here."""
+        now = self._now()
+        return sum(now - at <= self._idle for at in self._seen.values())
 
     def held_in(self, session: dict[str, Any]) -> Person | None:
         """The session that was read from this cookie, to be handed on to a program under an id of its own."""
@@ -228,6 +240,7 @@ class Sessions:
         if held is None:
             return None
         begun = held.person.begun
+        self._seen.pop(held.person.id, None)
         with suppress(SessionUnchecked):
             if self._revocations.is_revoked(held.keys, begun=begun):
                 return None  # whoever copied this cookie before it was signed out ends nothing with it

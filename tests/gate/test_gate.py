@@ -688,6 +688,94 @@ async def test_a_stream_runs_on_while_its_session_stands(house: House) -> None:
     assert [message["body"] for message in exchange.sent[1:]] == [b"hello", b"too late"]
 
 
+async def minutes_pass(house: House, minutes: int) -> None:
+    """Ten at a time, and a stream is looked at after each."""
+    for _ in range(minutes // 10):
+        house.clock.advance(600)
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_that_is_read_is_use_up_to_the_longest_life_of_a_session(house: House) -> None:
+    cookie = house.cookie()
+    exchange = Exchange(house.around(streaming), http_scope("/gradio/gradio_api/queue/data", headers=cookie))
+    await exchange.began()
+    await minutes_pass(house, 120)
+    assert not exchange.task.done()
+    assert (await ask(house.around(), http_scope("/gradio/", headers=cookie))).body == b"inside"
+    await minutes_pass(house, 350)
+    assert not exchange.task.done()
+    await minutes_pass(house, 10)
+    await exchange.ended()
+    assert exchange.is_complete
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_that_is_read_does_not_keep_a_session_that_was_ended(house: House) -> None:
+    session = house.sign_in()
+    exchange = Exchange(house.around(streaming), http_scope("/gradio/", headers=house.cookie(session)))
+    await exchange.began()
+    await minutes_pass(house, 30)
+    house.sessions.end(session)
+    await exchange.ended()
+    assert house.sessions.live == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+async def test_a_tab_that_is_only_open_is_no_use(house: House) -> None:
+    scope = http_scope("/gradio/gradio_api/heartbeat/abc", headers=house.cookie())
+    exchange = Exchange(house.around(streaming), scope)
+    await exchange.began()
+    await minutes_pass(house, 60)
+    assert not exchange.task.done()
+    await minutes_pass(house, 10)
+    await exchange.ended()
+
+
+class Unread(Exchange):
+    """Its client takes the beginning of the answer, and then no more until it is asked to."""
+
+    def __init__(self, app: ASGIApp, scope: Scope) -> None:
+        self.reads_on = asyncio.Event()
+        super().__init__(app, scope)
+
+    async def _send(self, message: Message) -> None:
+        await super()._send(message)
+        if len(self.sent) > 1:
+            await self.reads_on.wait()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_that_nobody_reads_is_no_use(house: House) -> None:
+    cookie = house.cookie()
+    exchange = Unread(house.around(streaming), http_scope("/gradio/gradio_api/queue/data", headers=cookie))
+    await exchange.began()
+    await minutes_pass(house, 80)
+    assert (await ask(house.around(), http_scope("/gradio/", headers=cookie))).json["error"] == "session_idle"
+    exchange.reads_on.set()
+    await exchange.ended()
+    assert exchange.is_complete
+    assert len(exchange.sent) == 3  # the beginning, one piece, and the end
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("quick")
+async def test_a_gate_knows_how_many_streams_are_open(house: House) -> None:
+    gate = Gate(Listening(), answers=house.answers, scopes=())
+    whole = Gate(house.behind, answers=house.answers, scopes=())
+    exchange = Exchange(house.around(gate, gated=False), http_scope("/gradio/", headers=house.cookie()))
+    await exchange.began()
+    await ask(house.around(whole, gated=False), http_scope("/gradio/", headers=house.cookie()))
+    assert (gate.streams, whole.streams) == (1, 0)
+    exchange.hang_up()
+    await exchange.ended()
+    assert gate.streams == 0
+
+
 def rewriting(app: ASGIApp) -> ASGIApp:
     """What an app behind the gate may do to a request: change its session in place, and put others in its place."""
 
