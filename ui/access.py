@@ -211,7 +211,7 @@ class KeptBlocks:
 
         def is_shown(number: int | None) -> bool:
             block = self.block(number, config)
-            return number in (None, self.blocks._id) or (block is not None and not hides(block))
+            return number in (None, gradio_hooks.id_of(self.blocks)) or (block is not None and not hides(block))
 
         def pruned(layout: dict[str, Any]) -> dict[str, Any]:
             if "children" in layout:

@@ -5,11 +5,10 @@ first caller's Host header names, carries this machine's Hugging Face token, and
 an argument names. Here no request is made, so there is no address to move and nothing to send.
 """
 
-import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
-import gradio as gr
 from anyio import CancelScope
 from gradio.data_classes import PredictBodyInternal
 from gradio.route_utils import API_PREFIX
@@ -21,8 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth import identity_of
-
-log = logging.getLogger("auth")
+from ui.isolation import call_tools_by, queue_of
 
 STATUS = {
     ServerMessage.estimation: Status.IN_QUEUE,
@@ -36,7 +34,7 @@ class QueuedCall:
     """A queued event of one caller, with what Gradio's MCP server asks of a job of `gradio_client`."""
 
     def __init__(self, app: App, body: PredictBodyInternal) -> None:
-        self._queue = app.get_blocks()._queue
+        self._queue = queue_of(app)
         self._states = app.state_holder
         self._body = body
 
@@ -90,28 +88,6 @@ class Caller:
         return QueuedCall(self._app, PredictBodyInternal(data=list(inputs), fn_index=index, request=self._request))
 
 
-class Discreet:
-    """Stands where the MCP server has its Blocks: why a function failed is the operator's business.
-
-    The queue hides it by itself; a function that is not queued is called from there, and its error told word by word.
-    """
-
-    def __init__(self, blocks: gr.Blocks) -> None:
-        self._blocks = blocks
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._blocks, name)
-
-    async def process_api(self, **call: Any) -> dict[str, Any]:
-        try:
-            return await self._blocks.process_api(**call)
-        except gr.Error as error:
-            raise RuntimeError(error.message) from None
-        except Exception:
-            log.exception("a function failed")
-            raise RuntimeError("The function failed.") from None
-
-
 class WithSlash:
     """ASGI app: the same address with a slash at its end, for clients that leave it out; a redirect loses their body's
     method, and its credentials."""
@@ -128,11 +104,7 @@ def bind_mcp(app: App) -> None:
     blocks = app.get_blocks()
     if blocks.mcp_error:
         raise RuntimeError(blocks.mcp_error)
-    blocks._queue.set_server_app(app)
-    server: Any = blocks.mcp_server_obj  # it has no public place for a client
-    server.blocks = Discreet(blocks)
-    server._get_or_create_client = lambda: Caller(app, server.mcp_server.request_context.request)
-    server._execute_tool_without_progress = _outputs
+    call_tools_by(app, partial(Caller, app), _outputs)
     app.router.routes.append(Route(f"{API_PREFIX}/mcp", WithSlash(app.router)))
 
 

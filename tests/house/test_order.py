@@ -241,3 +241,16 @@ def test_errors_become_http_in_one_module() -> None:
                 assert not [status for status in statuses if isinstance(status, int) and status >= 400], module
             if isinstance(node, ast.ClassDef):
                 assert "HTTPException" not in [getattr(base, "id", "") for base in node.bases], (module, node.name)
+
+
+def private_names(source: str) -> list[str]:
+    """Attributes that others keep to themselves."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    others = [node.attr for node in nodes if getattr(node.value, "id", "") not in ("self", "cls")]
+    return [name for name in others if name.startswith("_") and not name.endswith("__")]
+
+
+def test_what_is_private_to_gradio_is_named_in_one_module() -> None:
+    assert private_names("blocks._queue") == ["_queue"]
+    found = {str(path): private_names(path.read_text("utf-8")) for path in Path(ROOT, "ui").rglob("*.py")}
+    assert [path for path, names in found.items() if names] == [f"{ROOT}/ui/isolation/gradio_hooks.py"]

@@ -3,10 +3,12 @@
 from ui.isolation.assembly import isolate, rooms_of
 from ui.isolation.gradio_hooks import (
     OAuthSession,
+    call_tools_by,
     hide_faults,
     lead_to_sign_out,
     limit_threads,
     moved_argument,
+    queue_of,
     with_policy,
 )
 from ui.isolation.limits import Limits
@@ -15,12 +17,14 @@ from ui.isolation.probe import prove
 __all__ = [
     "Limits",
     "OAuthSession",
+    "call_tools_by",
     "hide_faults",
     "isolate",
     "lead_to_sign_out",
     "limit_threads",
     "moved_argument",
     "prove",
+    "queue_of",
     "rooms_of",
     "with_policy",
 ]

@@ -18,6 +18,7 @@ from starlette.types import Message, Scope
 from auth.identity import Credential, Identity
 from auth.settings import SettingsError
 from ui.isolation.assembly import isolate, rooms_of
+from ui.isolation.gradio_hooks import id_of, queue_of
 from ui.isolation.limits import Limits
 
 TRIED = ("6.31.0",)
@@ -77,8 +78,8 @@ async def _tries() -> AsyncIterator[tuple[str, bool]]:
         [event.partition(".")[0] for event in events]
         == [rooms.of(caller.identity).name for caller in (one, other, one)],
     )
-    batch = app.get_blocks()._queue.get_events()
-    yield "a batch", batch is not None and len({event._id.partition(".")[0] for event in batch[0]}) == 1
+    batch = queue_of(app).get_events()
+    yield "a batch", batch is not None and len({id_of(event).partition(".")[0] for event in batch[0]}) == 1
 
 
 class _Caller:
