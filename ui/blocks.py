@@ -206,7 +206,9 @@ class _Script:
 
     def _is_own(self, filename: str) -> bool:
         path = Path(filename)
-        return path == self._file or (path.is_relative_to(self._folder) and "site-packages" not in path.parts)
+        is_hosts = path == Path(__file__) or (path.is_relative_to(HOST) and not self._folder.is_relative_to(HOST))
+        beside = path.is_relative_to(self._folder) and "site-packages" not in path.parts
+        return path == self._file or (beside and not is_hosts)
 
 
 def _found(path: Path) -> Path:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -190,3 +191,16 @@ def test_in_the_log_the_start_is_an_event_and_what_is_odd_a_warning(tmp_path: Pa
     (warning,) = [line["message"] for line in lines if line["level"] == "WARNING"]
     assert re.fullmatch("ALLOWED_DOMAIN in the environment is no setting: ALLOWED_DOMAINS is.", warning)
     assert [line["about"]["event"] for line in lines if "event" in line.get("about", {})] == ["started", "stopping"]
+
+
+def test_a_mistake_is_at_its_line_of_ones_own_file_with_this_host_in_a_folder_beside_it(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    host.mkdir()
+    shutil.copy(ROOT / "app.py", host)
+    for name in ("auth", "ui"):
+        shutil.copytree(ROOT / name, host / name)
+    (tmp_path / "demo.py").write_text("import gradio as gr\n\ngr.Interface(str, 'text', 'text').launch(none_such=1)\n")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PORT": str(free_port())}
+    command = [sys.executable, "host/app.py", "demo.py"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=LONG_ENOUGH)
+    assert "demo.py, line 3: TypeError: got an unexpected keyword argument 'none_such'" in ended.stderr
