@@ -62,17 +62,18 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
         redirect_slashes=False,  # Starlette's own redirect is made from the Host header and comes before the gate
     )
     auth.identify_callers(app)  # the layers: public address, session cookie, who is calling; errors into answers
+    # What is asked for most comes first, and not by include_router(): FastAPI looks through included routes twice.
+    mount_main(app, auth, stopping or Stopping(), main)  # /gradio/: the main Blocks, gated
+    app.router.routes += api_routes(scopes=auth.settings.api_scopes).routes  # /user/me /secure
+    app.router.routes += health_routes(readiness=auth.readiness)  # /healthz /readyz
+    mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
     app.include_router(  # / /login-demo /gradio /favicon.ico /logo /manifest.json
         front_routes(auth.site, main, logo=auth.settings.app_logo)
     )
     app.include_router(sign_in_routes(auth))  # /login /auth /logout, and where programs may come /oauth /.well-known
-    app.include_router(api_routes(scopes=auth.settings.api_scopes))  # /user/me /secure
-    app.include_router(health_routes(readiness=auth.readiness))  # /healthz /readyz
     app.include_router(way_routes(auth.settings))  # /healthz/way: what is in front of the app, for its own check
     app.include_router(docs_routes(app, site=auth.site, pages=auth.pages))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
-    mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
-    mount_main(app, auth, stopping or Stopping(), main)  # /gradio/: the main Blocks, gated
     return app
 
 

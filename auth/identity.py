@@ -79,17 +79,21 @@ class Identity(Struct, frozen=True, kw_only=True, gc=False):
         """The one string that names this caller among all issuers: what `gr.Request.username` holds."""
         return f"{self.issuer}#{self.subject}"
 
+    def shown(self) -> dict[str, Any]:
+        """The members that `/user/me` shows: all but the session's id and what rules go by."""
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name not in NOT_SHOWN}
+
     def __repr__(self) -> str:
         """Without the session's id, which is for nobody to read."""
         return f"Identity({self.kind} {self.identity!r}, {self.display_name!r})"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """How a route that returns an identity shows it: all but the session's id and what rules go by."""
+        """How a route that returns an identity shows it."""
         kinds = {name: kind for name, kind in get_type_hints(cls).items() if name not in NOT_SHOWN}
         members = {name: typed_dict_field(handler.generate_schema(kind)) for name, kind in kinds.items()}
         shown = plain_serializer_function_ser_schema(
-            lambda one: {name: getattr(one, name) for name in members},
+            cls.shown,
             return_schema=typed_dict_schema(members, cls_name=cls.__name__, ref=cls.__name__),
         )
         return is_instance_schema(cls, serialization=shown)

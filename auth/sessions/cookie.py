@@ -60,7 +60,8 @@ def cookie_name(site: Site) -> str:
 class SessionCookie(SessionMiddleware):
     """Starlette's session middleware with this app's cookie: several keys, of which the newest signs.
 
-    A browser sends the same cookie many times: one that was opened within `KNOWN_SECONDS` is not opened again.
+    A browser sends the same cookie many times: one that was opened within `KNOWN_SECONDS` is not opened again, and
+    where there is none there is nothing to open.
 
     Args:
         keys: as `session_signer` takes them.
@@ -93,18 +94,20 @@ class SessionCookie(SessionMiddleware):
         self._known: dict[tuple[bytes, ...], tuple[float, bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        until, content = self._known.get(_cookies(scope), (0.0, b""))
-        if self._now() >= until:
+        cookies = _cookies(scope)
+        until, content = self._known.get(cookies, (0.0, b""))
+        if cookies and self._now() >= until:
             await super().__call__(scope, receive, send)
             return
-        scope["session"] = session = Session(msgpack.decode(content))
+        scope["session"] = session = Session(msgpack.decode(content) if cookies else {})
 
         async def send_changed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if session.modified:
                     await self._sealed(scope, receive, send, message)
                     return
-                message["headers"] = [*message["headers"], (b"vary", b"Cookie")]
+                if cookies or session.accessed:
+                    message["headers"] = [*message["headers"], (b"vary", b"Cookie")]
             await send(message)
 
         await self._behind(scope, receive, send_changed)

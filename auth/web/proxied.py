@@ -2,6 +2,7 @@
 
 import ipaddress
 from contextlib import suppress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -39,8 +40,14 @@ def _sign(scope: Scope) -> str:
             page = urlsplit(header(scope, name)).hostname
             if page and not is_loopback(page):
                 return str(name, "latin-1")
-    with suppress(ValueError):
-        host, _ = scope.get("client") or ("", 0)
-        if not ipaddress.ip_address(host).is_loopback:
-            return "address"
-    return ""
+    host, _ = scope.get("client") or ("", 0)
+    return "address" if _is_elsewhere(host) else ""
+
+
+@lru_cache(maxsize=256)
+def _is_elsewhere(host: str) -> bool:
+    """Of the address of a connection's other end: on another machine. False where there is none."""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,7 +1,7 @@
 """Each request has an id: in its state, in the answer's headers, and in what is logged about it."""
 
 import re
-from uuid import uuid4
+from secrets import token_hex
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -30,7 +30,7 @@ class RequestId:
             return
         client = scope.get("client")
         sent = header(scope, b"x-request-id") if (client[0] if client else None) in self._app.trusted_hosts else ""
-        request_id = sent if ID.fullmatch(sent) else uuid4().hex
+        request_id = sent if ID.fullmatch(sent) else token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
