@@ -171,7 +171,7 @@ class Grants:
     def code(self, grant: Grant, *, redirect_uri: str, code_challenge: str) -> str:
         return self._codes.seal(Code(grant, redirect_uri, code_challenge, self._now() + CODE_SECONDS))
 
-    def open_code(self, text: str) -> Code | None:
+    def open_code(self, text: str | None) -> Code | None:
         """A code that is none, or is too old, is None."""
         code = self._codes.open(text)
         return code if code and self._now() < code.until else None
@@ -185,7 +185,7 @@ class Grants:
         """
         key = f"code {code.grant.person.id}"
         used = self._revocations.is_revoked((key,), begun=code.grant.agreed)
-        if not used and await self._revocations.claim(key, until=code.until):
+        if not used and await self._revocations.claim(key, at=self._now(), until=code.until) is None:
             return True
         self.end(code.grant)
         return False
@@ -205,12 +205,12 @@ class Grants:
             refresh_token=self._refresh_tokens.seal(RefreshToken(grant, turn)),
         )
 
-    def open_refresh_token(self, text: str) -> RefreshToken | None:
+    def open_refresh_token(self, text: str | None) -> RefreshToken | None:
         return self._refresh_tokens.open(text)
 
-    def renewed(self, token: RefreshToken) -> Tokens:
-        """The successors of a refresh token: the same ones for `AGAIN_SECONDS`. Whoever comes later ends the grant, for
-        one of two who had the token is a thief (RFC 9700 section 4.14.2).
+    async def renewed(self, token: RefreshToken) -> Tokens:
+        """The successors of a refresh token: the same ones for `AGAIN_SECONDS`, on every replica and however often it
+        comes. Whoever comes later ends the grant, for one of two who had it is a thief (RFC 9700 section 4.14.2).
 
         Two facts are remembered: when this token was used, for as long as it may come again; and how far its grant has
         got, for as long as the grant lives.
@@ -226,10 +226,11 @@ class Grants:
         if turn > TURNS_AT_ONCE + (now - grant.agreed) / TURN_SECONDS:
             raise TooManyRequests("the grant is renewed all the time")
         latest, this = f"turn {family}", f"turned {family} {turn}"
-        if not self._revocations.is_revoked((latest,), begun=turn):
-            self._revocations.revoke(latest, at=turn, until=ends)
-            self._revocations.revoke(this, at=now, until=now + AGAIN_SECONDS)
         used = self._revocations.moment(this)
+        if used is None and not self._revocations.is_revoked((latest,), begun=turn):
+            used = await self._revocations.claim(this, at=now, until=now + AGAIN_SECONDS)
+            used = now if used is None else used
+            self._revocations.revoke(latest, at=turn, until=ends)
         if used is None or now >= used + AGAIN_SECONDS:
             self.end(grant)
             raise TokenRevoked("a refresh token was used again")

@@ -80,31 +80,15 @@ class _Refresh(RefreshTokenGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = PUBLIC_CLIENTS
     INCLUDE_NEW_REFRESH_TOKEN = True
 
-    def authenticate_refresh_token(self, refresh_token: str) -> "_Held | None":
-        token = self.server.grants.open_refresh_token(refresh_token)
-        return _Held(token, " ".join(self.request.client.scopes)) if token else None
+    def authenticate_refresh_token(self, refresh_token: str) -> "_Taken | None":
+        taken: _Taken | None = self.request.taken
+        return taken
 
-    def authenticate_user(self, refresh_token: "_Held") -> Tokens:
-        self.server.check_resources(self.request, refresh_token.token.grant)
-        tokens: Tokens = self.server.grants.renewed(refresh_token.token)
-        return tokens
+    def authenticate_user(self, refresh_token: "_Taken") -> Tokens:
+        return refresh_token.user
 
-    def revoke_old_credential(self, refresh_token: "_Held") -> None:
+    def revoke_old_credential(self, refresh_token: "_Taken") -> None:
         """It is remembered as used."""
-
-
-class _Held:
-    """A refresh token as Authlib takes it."""
-
-    def __init__(self, token: Any, scope: str) -> None:
-        self.token = token
-        self._scope = scope
-
-    def check_client(self, client: Program) -> bool:
-        return is_of(self.token.grant, client)
-
-    def get_scope(self) -> str:
-        return self._scope
 
 
 class _Revocation(RevocationEndpoint):
@@ -136,20 +120,32 @@ class _Ended:
 
 
 class _Taken:
-    """A code that was used for the first time, as Authlib takes it."""
+    """A refresh token that was turned, as Authlib takes it, with its successors as the `user`."""
 
-    def __init__(self, code: Code, tokens: Tokens) -> None:
-        self.grant = code.grant
+    def __init__(self, grant: Grant, tokens: Tokens, scopes: Sequence[str]) -> None:
+        self.grant = grant
+        self.user = tokens
+        self._scopes = scopes
+
+    def check_client(self, client: Program) -> bool:
+        """It was, before the token was turned."""
+        return True
+
+    def get_scope(self) -> str:
+        return " ".join(self._scopes)
+
+
+class _TakenCode(_Taken):
+    """A code that was used for the first time."""
+
+    def __init__(self, code: Code, tokens: Tokens, scopes: Sequence[str]) -> None:
+        super().__init__(code.grant, tokens, scopes)
         self.code_challenge = code.code_challenge
         self.code_challenge_method = "S256"
-        self.user = tokens
         self._redirect_uri = code.redirect_uri
 
     def get_redirect_uri(self) -> str:
         return self._redirect_uri
-
-    def get_scope(self) -> str:
-        return ""
 
 
 class GrantServer(OAuthServer):
@@ -309,23 +305,24 @@ class GrantServer(OAuthServer):
     async def prepared(self, request: OAuthRequest) -> OAuthRequest:
         """A code is used up by the first who brings it, whatever else is wrong with what they bring."""
         request.taken = None
-        if request.payload.grant_type == CodeGrant.GRANT_TYPE:
-            code = self.grants.open_code(request.form.get("code", ""))
-            if code and is_of(code.grant, Program(client_id=request.payload.client_id or "")):
-                request.taken = code if await self.grants.use_up(code) else None
+        by = Program(client_id=request.payload.client_id or "")
+        try:
+            if request.payload.grant_type == CodeGrant.GRANT_TYPE:
+                code = self.grants.open_code(request.form.get("code"))
+                if code and is_of(code.grant, by) and await self.grants.use_up(code):
+                    request.taken = _TakenCode(code, self.grants.tokens(code.grant), self._scopes)
+            elif request.payload.grant_type == RefreshTokenGrant.GRANT_TYPE:
+                token = self.grants.open_refresh_token(request.form.get("refresh_token"))
+                if token and is_of(token.grant, by):
+                    self.check_resources(request, token.grant)
+                    request.taken = _Taken(token.grant, await self.grants.renewed(token), self._scopes)
+        except TokenRevoked:
+            raise InvalidGrantError("What was granted has ended.") from None
         return request
 
-    def take_code(self, request: OAuthRequest, client: Program) -> _Taken | None:
-        if request.taken is None:
-            return None
-        return _Taken(request.taken, self.grants.tokens(request.taken.grant))
-
-    def create_token_response(self, request: OAuthRequest) -> Response:
-        try:
-            response: Response = super().create_token_response(request)
-        except TokenRevoked:
-            response = self.handle_error_response(None, InvalidGrantError("What was granted has ended."))
-        return response
+    def take_code(self, request: OAuthRequest, client: Program) -> _TakenCode | None:
+        taken: _TakenCode | None = request.taken
+        return taken
 
     def _answer(self, *, user: Tokens, **_: Any) -> dict[str, Any]:
         """RFC 6749 section 5.1."""

@@ -105,14 +105,16 @@ class RedisRevocations(MemoryRevocations):
             raise SessionUnchecked(self._fault or "")
         return False
 
-    async def claim(self, key: str, *, until: float) -> bool:
+    async def claim(self, key: str, *, at: float, until: float) -> float | None:
         """As the protocol says. While Redis is away, of this replica and what it has heard of the others."""
-        is_first = await super().claim(key, until=until)
-        if is_first and self._redis is not None:
+        claimed, name = self.moment(key), f"{self._name}:{key}"
+        if claimed is None and self._redis is not None:
             with suppress(RedisError, OSError, TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    return bool(await self._redis.set(f"{self._name}:{key}", 1, nx=True, exat=math.ceil(until)))
-        return is_first
+                    if not await self._redis.set(name, at, nx=True, exat=math.ceil(until)):
+                        claimed = float(await self._redis.get(name) or at)
+        known = await super().claim(key, at=at if claimed is None else claimed, until=until)
+        return known if claimed is None else claimed
 
     @property
     def problem(self) -> str | None:

@@ -24,8 +24,9 @@ class Revocations(Protocol):
     def moment(self, key: str) -> float | None:
         """Up to which moment the sessions of `key` are ended, None where nothing is known of it."""
 
-    async def claim(self, key: str, *, until: float) -> bool:
-        """True for the first who asks, of all replicas; the others may ask at the same time."""
+    async def claim(self, key: str, *, at: float, until: float) -> float | None:
+        """None for the first who asks, of all replicas, and for the others, who may ask at the same time, the moment
+        that the first one gave. It is forgotten at `until`. Both in epoch seconds."""
 
 
 class MemoryRevocations:
@@ -55,7 +56,8 @@ class MemoryRevocations:
         at, until = self._ended.get(key, (0.0, 0.0))
         return at if until > self._now() else None
 
-    async def claim(self, key: str, *, until: float) -> bool:
-        is_first = self.moment(key) is None
-        self.revoke(key, until=until)
-        return is_first
+    async def claim(self, key: str, *, at: float, until: float) -> float | None:
+        claimed = self.moment(key)
+        if claimed is None:
+            self.revoke(key, until=until, at=at)
+        return claimed

@@ -207,7 +207,8 @@ def test_what_cannot_be_checked_is_neither_in_nor_out() -> None:
     assert issubclass(SessionUnchecked, AuthError) and not issubclass(SessionUnchecked, TokenRevoked)
 
 
-def test_what_is_remembered_is_bounded_by_the_grants_and_given_back() -> None:
+@pytest.mark.anyio
+async def test_what_is_remembered_is_bounded_by_the_grants_and_given_back() -> None:
     """One fact for each grant that is renewed, however often, and one more for a minute."""
     clock = Clock()
     auth = parts(clock)
@@ -222,7 +223,7 @@ def test_what_is_remembered_is_bounded_by_the_grants_and_given_back() -> None:
         clock.advance(61)
         token = grants.open_refresh_token(tokens.refresh_token)
         assert token
-        tokens = grants.renewed(token)
+        tokens = await grants.renewed(token)
     assert len(vars(auth.revocations)["_ended"]) <= 3
     clock.advance(9 * 3600)
     auth.revocations.revoke("any", until=clock() + 1)
