@@ -7,9 +7,12 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7591 import InvalidClientMetadataError
 from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
 from msgspec.json import decode
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from auth.errors import AuthError, ConsentInvalid, NotFound, NotSignedIn, ProgramRequestInvalid
 from auth.events import log_event
@@ -34,9 +37,27 @@ AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
 
 
+class CrossOriginRoute(APIRoute):
+    """A route that programs written as web pages use too, from their own origin, such as the MCP Inspector.
+
+    Without cookies, so that such a page gets what any program gets. Never the authorization endpoint (RFC 9700 section
+    2.6), where the person is.
+    """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Here, so that a preflight request is answered and errors can be read too.
+        route = CORSMiddleware(
+            super().handle,
+            allow_origins=["*"],
+            allow_methods=["GET", "POST"],
+            allow_headers=["MCP-Protocol-Version"],
+        )
+        await route(scope, receive, send)
+
+
 def resource_routes(resources: ProtectedResources) -> APIRouter:
     """`/.well-known/oauth-protected-resource`, with the path of each resource after it (RFC 9728 section 3.1)."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=CrossOriginRoute)
 
     @router.api_route("/.well-known/oauth-protected-resource", methods=READ)
     @router.api_route("/.well-known/oauth-protected-resource{path:path}", methods=READ)
@@ -51,7 +72,7 @@ def resource_routes(resources: ProtectedResources) -> APIRouter:
 
 def oauth_routes(*, site: Site, pages: Pages, answers: Answers, sessions: Sessions, server: GrantServer) -> APIRouter:
     """`/oauth/authorize`, `/oauth/token`, `/oauth/register`, `/oauth/revoke`, `/oauth/end-all`, and the metadata."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=CrossOriginRoute)
     people = APIRouter(dependencies=[Depends(for_people)])
     kept = AskedRequests(path=f"{site.prefix}/oauth", is_https=site.is_https)
 
@@ -181,17 +202,17 @@ def oauth_routes(*, site: Site, pages: Pages, answers: Answers, sessions: Sessio
 
     for path in dict.fromkeys(("", site.prefix)):
 
-        @router.get(AUTHORIZATION_SERVER + path)
+        @router.api_route(AUTHORIZATION_SERVER + path, methods=READ)
         async def metadata() -> Mapping[str, Any]:
             return server.metadata()
 
-        @router.get(OPENID + path)
+        @router.api_route(OPENID + path, methods=READ)
         async def neighbour() -> Mapping[str, Any]:
             """Clients that read this address want members that only an OpenID provider has a use for."""
             keys = {"jwks_uri": f"{site.base_url}/oauth/jwks.json", "subject_types_supported": ["public"]}
             return server.metadata() | keys | {"id_token_signing_alg_values_supported": ["RS256"]}
 
-    @router.get("/oauth/jwks.json")
+    @router.api_route("/oauth/jwks.json", methods=READ)
     async def no_keys() -> Mapping[str, Any]:
         """Nothing is signed for others to verify."""
         return {"keys": []}
