@@ -67,6 +67,7 @@ class _Script:
         self._module = ModuleType("__main__")
         self._module.__file__ = str(file)
         self._handed: Future[Main | None] = Future()
+        self._unserved = FastAPI(openapi_url=None)
 
     def run(self) -> Main:
         """Raises BlocksError."""
@@ -96,7 +97,7 @@ class _Script:
             self._give_way()
         warnings.filterwarnings("ignore", ASTRAY, UserWarning)
         gr.Blocks.launch = self._launch()  # type: ignore[method-assign]
-        gr.Blocks.block_thread = _wait  # type: ignore
+        gr.Blocks.block_thread = self._block  # type: ignore
         gr.Blocks.close = lambda *args, **kwargs: None  # type: ignore[method-assign]
         uvicorn.run = self._refuse_server
         signal.signal = _signal  # type: ignore[assignment]
@@ -120,6 +121,7 @@ class _Script:
         asyncio.set_event_loop(asyncio.new_event_loop())  # as the main thread has one
         try:
             exec(code, vars(self._module))  # noqa: S102
+            self._say_unserved()
             self._hand(None)
         except BaseException as error:
             fault = error if isinstance(error, BlocksError) else self._fault(error)
@@ -141,10 +143,22 @@ class _Script:
                 blocks.__exit__()
             self._hand(Main(blocks=blocks, launched=launched))
             if not launched.get("prevent_thread_lock"):
-                _wait(blocks)
-            return FastAPI(), None, None
+                _wait()
+            return self._unserved, None, None
 
         return launch
+
+    def _block(self, *args: Any, **kwargs: Any) -> None:
+        self._say_unserved()
+        _wait()
+
+    def _say_unserved(self) -> None:
+        if self._unserved.routes:
+            log.warning(
+                "%s adds routes to what launch() returned, which is not served. "
+                "README.md says how an app with routes of its own is put together.",
+                self._file.name,
+            )
 
     def _hand(self, main: Main | None) -> None:
         if not self._handed.done():
@@ -262,6 +276,6 @@ def _signal(number: Any, handler: Any) -> Any:
     return signal.getsignal(number)
 
 
-def _wait(blocks: gr.Blocks) -> None:
+def _wait() -> None:
     """As long as the app is served."""
     threading.Event().wait()

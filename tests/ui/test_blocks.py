@@ -103,6 +103,17 @@ def test_after_a_launch_that_does_not_block_the_file_goes_on(load: Load, tmp_pat
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("end", ["", "app.block_thread()"])
+def test_routes_that_are_added_to_what_launch_returns_are_said_to_be_lost(
+    load: Load, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    load(f"{BLOCKS}\nserver, *_ = app.launch(prevent_thread_lock=True)\nserver.get('/more')(lambda: 1)\n{end}")
+    until = time.monotonic() + 5
+    while "adds routes to what launch() returned" not in caplog.text:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_a_launch_inside_of_the_blocks_ends_them(load: Load) -> None:
     main = load("import gradio as gr\nwith gr.Blocks() as app:\n    gr.Markdown('here')\n    app.launch()")
     assert shown(main) == ["here"]
