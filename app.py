@@ -63,7 +63,7 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
     )
     auth.identify_callers(app)  # the layers: public address, session cookie, who is calling; errors into answers
     # What is asked for most comes first, and not by include_router(): FastAPI looks through included routes twice.
-    mount_main(app, auth, stopping or Stopping(), main)  # /gradio/: the main Blocks, gated
+    queue = mount_main(app, auth, stopping or Stopping(), main)  # /gradio/: the main Blocks, gated
     app.router.routes += api_routes(scopes=auth.settings.api_scopes).routes  # /user/me /secure
     app.router.routes += health_routes(readiness=auth.readiness)  # /healthz /readyz
     mount_sign_in(app, auth)  # /login-demo/: the sign-in Blocks
@@ -74,6 +74,10 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
     app.include_router(way_routes(auth.settings))  # /healthz/way: what is in front of the app, for its own check
     app.include_router(docs_routes(app, site=auth.site, pages=auth.pages))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
+    if auth.settings.metrics:
+        from ui.serving.metrics import metrics_routes  # here: nothing of it is loaded where it is off
+
+        app.include_router(metrics_routes(auth, queue=queue))  # /metrics
     return app
 
 

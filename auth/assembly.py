@@ -130,6 +130,7 @@ class Auth:
         self.verifier: CognitoVerifier | None = None
         if pool:
             self.verifier = cognito_verifier(pool, fetch=lambda url: fetch_json(self._http, url), now=now)
+        self.gates: list[Gate] = []
         self.checks: list[Callable[[], str | None]] = []
         """What must hold for anybody to be served; each says what is wrong, None where nothing is."""
         self.programs = self._programs(settings) if settings.has_people_tokens else None
@@ -191,7 +192,9 @@ class Auth:
 
     def gate(self, app: ASGIApp, *, closing_message: Callable[[Scope], bytes | None] = lambda scope: None) -> Gate:
         """`app` for callers with an identity alone; a stream ends with its identity, or with a closing message."""
-        return Gate(app, answers=self.answers, scopes=self.settings.api_scopes, closing_message=closing_message)
+        gate = Gate(app, answers=self.answers, scopes=self.settings.api_scopes, closing_message=closing_message)
+        self.gates.append(gate)
+        return gate
 
     def admit(self, provider: str, claims: Mapping[str, Any]) -> Identity:
         """Who these verified claims of that provider name to the rules of who may do what.

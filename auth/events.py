@@ -1,7 +1,7 @@
 """What happened, for the operator: one log line for each event, by name, with what is known of the request."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.types import Scope
@@ -27,6 +27,8 @@ EVENTS = frozenset(
         "stopping",
     }
 )
+observers: list[Callable[[str, Mapping[str, Any]], None]] = []
+"""Each is told of every event: its name, and what its line is about besides the request."""
 AT_MOST = 200
 """Characters of a path or a header that a line bears: they come from outside."""
 
@@ -51,6 +53,8 @@ def log_event(
     said = {name: value for name, value in members.items() if value is not None}
     about = {"event": event, **(about_request(scope) if scope else {}), **said}
     log.log(level, "%s", message, extra={"about": about}, exc_info=fault)
+    for observer in observers:
+        observer(event, said)
 
 
 def about_request(scope: Scope) -> Mapping[str, Any]:

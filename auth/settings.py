@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     mcp_server: bool = False
     people_tokens: bool | None = None
     metrics: bool = False
+    metrics_scope: str = Field(default="", pattern=r"^[\x21\x23-\x5B\x5D-\x7E]*$")  # RFC 6749 section 3.3
     access_log: Literal["all", "brief", "none"] = "brief"
     content_security_policy: Annotated[str, AfterValidator(_policy)] = ""
     forwarded_allow_ips: str = "127.0.0.1"
@@ -233,10 +234,16 @@ class Settings(BaseSettings):
             owner = name.removesuffix("_ISSUER").lower()
             if name.endswith("_ISSUER") and owner not in providers and name not in known:
                 notes.append(f"{name} is unused: PROVIDERS does not name {owner}.")
+        has_pool = bool(self.cognito_client_ids) or self.is_local
         unused = {
             "GOOGLE_CLIENT_ID": "PROVIDERS does not name google" if "google" not in providers else "",
-            "API_AUDIENCE": "" if self.cognito_client_ids or self.is_local else "no user pool is configured",
+            "API_AUDIENCE": "" if has_pool else "no user pool is configured",
             "COGNITO_REGION": "COGNITO_ISSUER takes its place" if self.cognito_issuer else "",
+            "METRICS_SCOPE": "METRICS is false"
+            if not self.metrics
+            else ""
+            if has_pool
+            else "no user pool is configured",
         }
         notes += [f"{name} is unused: {why}." for name, why in unused.items() if why and names.get(name)]
         if self.is_https and self.entrance is None:
@@ -367,7 +374,6 @@ class Settings(BaseSettings):
             bool(redis) and redis.partition("://")[0] not in ("redis", "rediss", "unix"),
             "REDIS_URL is no address such as redis://:password@redis.example.com:6379/0.",
         )
-        wrong(self.metrics, "METRICS=true: there are no metrics yet. Leave it at false.", "metrics")
         found += self._cognito_problems(unread)
         return found
 

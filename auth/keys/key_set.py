@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -43,6 +44,7 @@ class JwksCache(Generic[K]):
         now: seconds, on a clock that is never set back.
 
     Attributes:
+        fetches: how many were "ok" and how many "failed".
         revision: another number after a key has left. What was verified under an earlier one is to be verified anew.
     """
 
@@ -56,6 +58,7 @@ class JwksCache(Generic[K]):
     ) -> None:
         self.url = url
         self.revision = 0
+        self.fetches: Counter[str] = Counter()
         self._fetch = fetch
         self._parse = parse
         self._now = now
@@ -164,6 +167,7 @@ class JwksCache(Generic[K]):
             self._due = self._now() + REFRESH
             self._usable_until = self._now() + USABLE
             self._fault = None
+        self.fetches["failed" if self._fault else "ok"] += 1
         self._logged_fault = log_change(self.url, self._logged_fault, self._fault)
         if any(self._keys.get(kid) != key for kid, key in before.items()):
             self.revision += 1

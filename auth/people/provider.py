@@ -5,6 +5,7 @@ import logging
 import re
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,6 +102,7 @@ class Provider:
         self._keys: JwksCache[Key] | None = None
         self._auth_method: str | None = None
         self._asking = asyncio.Lock()
+        self.fetches: Counter[str] = Counter()
         self._asked = self._due = float("-inf")
 
     @property
@@ -118,6 +120,11 @@ class Provider:
         if self._failure:
             return self._failure.reason
         return self._keys.problem if self._keys else None
+
+    @property
+    def key_set(self) -> JwksCache[Key] | None:
+        """The keys that its tokens are verified with, None where its metadata is not known yet."""
+        return self._keys
 
     # -- metadata -----------------------------------------------------------------------------------------------------
 
@@ -176,6 +183,7 @@ class Provider:
         self._log_problem()
 
     def _log_problem(self) -> None:
+        self.fetches["failed" if self._failure else "ok"] += 1
         reason = self._failure.reason if self._failure else None
         self._logged_problem = log_change(self.name, self._logged_problem, reason, provider=self.name)
 

@@ -57,9 +57,15 @@ class RedisRevocations(MemoryRevocations):
         compare_seconds: how often what is known here and what Redis holds are compared.
         now: wall-clock time in epoch seconds.
 
+    Attributes:
+        observe: told of each fact that was heard, this replica's own among them, by the seconds since its moment; None
+            for nobody.
+
     Raises:
         ValueError: `url` is none.
     """
+
+    observe: Callable[[float], None] | None = None
 
     def __init__(
         self,
@@ -233,14 +239,19 @@ class RedisRevocations(MemoryRevocations):
             if message["type"] == "message":
                 with suppress(ValidationError):
                     for fact, until in _FACTS.validate_json(message["data"]).items():
-                        self._learn(fact, until)
+                        at = self._learn(fact, until)
+                        if self.observe and at is not None:
+                            self.observe(max(0.0, self._now() - at))
 
     def _fact(self, key: str) -> str:
         return f"{self._ended[key][0]!r} {key}"
 
-    def _learn(self, fact: str, until: float) -> None:
+    def _learn(self, fact: str, until: float) -> float | None:
+        """The moment that it is of, None where it is no fact."""
         moment, _, key = fact.partition(" ")
         with suppress(ValueError):
             at = float(moment)
             if math.isfinite(at) and math.isfinite(until):
                 super().revoke(key, at=at, until=until)
+                return at
+        return None

@@ -20,13 +20,12 @@ ADDED = frozenset(
 
 def note_proxy(scope: Scope) -> None:
     """Keep for `proxy_sign` what the headers say, before those that mislead are taken off."""
-    if sign := _sign(scope):
-        scope.setdefault("state", {})["proxy_sign"] = sign
+    scope.setdefault("state", {})["proxy_sign"] = _sign(scope)
 
 
 def proxy_sign(scope: Scope) -> str:
     """By what the request was seen to come through a proxy; "" where nothing shows."""
-    return str(scope.get("state", {}).get("proxy_sign", ""))
+    return str(scope.get("state", {}).get("proxy_sign", "headers, which nobody looked at"))
 
 
 def _sign(scope: Scope) -> str:
@@ -35,11 +34,12 @@ def _sign(scope: Scope) -> str:
             return str(name, "latin-1")
     if scope.get("http_version") == "1.0":
         return "HTTP/1.0"  # no browser speaks it; nginx does to what it passes on to, unless told otherwise
-    for name in (b"origin", b"referer"):  # a browser's, and a proxy lets them through
+    pages = [header(scope, b"origin"), header(scope, b"referer")]  # a browser's, and a proxy lets them through
+    for name, address in zip(("origin", "referer", "host"), (*pages, f"//{header(scope, b'host')}"), strict=True):
         with suppress(ValueError):
-            page = urlsplit(header(scope, name)).hostname
+            page = urlsplit(address).hostname
             if page and not is_loopback(page):
-                return str(name, "latin-1")
+                return name
     host, _ = scope.get("client") or ("", 0)
     return "address" if _is_elsewhere(host) else ""
 

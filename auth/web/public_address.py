@@ -40,10 +40,10 @@ class PublicAddress:
                 self._security.add(message)
             await send(message)
 
-        if self._site.is_loopback:
-            if elsewhere := self._elsewhere(scope):
-                await elsewhere(scope, receive, send_sealed)
-                return
+        if self._site.is_loopback and (elsewhere := self._elsewhere(scope)):
+            await elsewhere(scope, receive, send_sealed)
+            return
+        if self._site.is_loopback or scope["path"].endswith("/metrics"):
             note_proxy(scope)
         scheme = self._site.scheme
         scope["scheme"] = scheme if scope["type"] == "http" else scheme.replace("http", "ws")

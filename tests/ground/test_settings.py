@@ -254,7 +254,11 @@ WRONG = {
     ),
     "metrics-no-switch": (DEPLOYED, {"METRICS": "2"}, "METRICS=2: Input should be a valid boolean"),
     "redis-no-address": (DEPLOYED, {"REDIS_URL": "redis.example.com:6379"}, "REDIS_URL is no address such as redis://"),
-    "metrics-not-there": (DEPLOYED, {"METRICS": "true"}, "METRICS=true: there are no metrics yet."),
+    "metrics-scope-no-scope": (
+        DEPLOYED,
+        {"METRICS": "true", "METRICS_SCOPE": "app/metrics app/more"},
+        "METRICS_SCOPE=app/metrics app/more: String should match pattern",
+    ),
     "app-title-long": (DEPLOYED, {"APP_TITLE": "x" * 81}, f"APP_TITLE={'x' * 81}: String should have at most 80"),
 }
 
@@ -635,6 +639,12 @@ NOTES = {
         "INITECH_ISSUER is unused: PROVIDERS does",
     ),
     "google-not-listed": (DEPLOYED | ACME, {}, "GOOGLE_CLIENT_ID is unused: PROVIDERS does not name google."),
+    "scope-of-no-metrics": (DEPLOYED, {"METRICS_SCOPE": "x"}, "METRICS_SCOPE is unused: METRICS is false."),
+    "scope-of-nobody": (
+        DEPLOYED,
+        {"METRICS": "true", "METRICS_SCOPE": "x"},
+        "METRICS_SCOPE is unused: no user pool is configured.",
+    ),
     "audience-of-nobody": (DEPLOYED, {"API_AUDIENCE": "x"}, "API_AUDIENCE is unused: no user pool is configured."),
 }
 

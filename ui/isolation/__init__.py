@@ -8,6 +8,7 @@ from ui.isolation.gradio_hooks import (
     lead_to_sign_out,
     limit_threads,
     moved_argument,
+    queue_lengths,
     queue_of,
     with_policy,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "limit_threads",
     "moved_argument",
     "prove",
+    "queue_lengths",
     "queue_of",
     "rooms_of",
     "with_policy",

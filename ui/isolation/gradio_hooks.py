@@ -590,6 +590,13 @@ def isolate_events(app: routes.App, rooms: Rooms, *, limits: Limits, is_still_va
     _replace(blocks, "run_extra_startup_events", run_extra_startup_events)
 
 
+def queue_lengths(app: routes.App) -> tuple[int, int]:
+    """How many events wait, and how many run."""
+    queue: Any = queue_of(app)
+    waiting = sum(len(one.queue) for one in queue.event_queue_per_concurrency_id.values())
+    return waiting, sum(len(job or ()) for job in queue.active_jobs)
+
+
 def queue_problem(app: routes.App) -> str | None:
     return "queue: it has stopped, and is started again" if app.get_blocks()._queue.stopped else None
 
