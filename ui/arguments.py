@@ -53,6 +53,8 @@ FOOTER = ["api", "settings"]
 """Gradio's own links, but for the one that leads elsewhere."""
 OF_THE_MOUNT = {"root_path", "debug"}
 """Members of `app_kwargs` that Gradio or the mount sets itself."""
+TITLE_AT_MOST = 80
+"""Characters, as of APP_TITLE."""
 SIGNATURE = signature(gr.Blocks.launch)
 
 
@@ -78,7 +80,11 @@ class Main:
 
     def configured(self, settings: Settings) -> Settings:
         """`settings`, with what the app asks for itself."""
-        return settings.model_copy(update={"mcp_server": settings.mcp_server or bool(self.of("mcp_server"))})
+        asked: dict[str, Any] = {"mcp_server": settings.mcp_server or bool(self.of("mcp_server"))}
+        title = self.blocks.title
+        if isinstance(title, str) and title != gr.Blocks().title and "app_title" not in settings.model_fields_set:
+            asked["app_title"] = title[:TITLE_AT_MOST]
+        return settings.model_copy(update=asked)
 
     def options(self, *, theme: gr.Theme, head: str) -> dict[str, Any]:
         """Options of `gr.mount_gradio_app`.

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from tests.support.settings import sound_settings
 from ui.arguments import BLOCKS, LAUNCH, MOUNTED, NOTHING, SIGNATURE, USED, Main
 from ui.look import main_look
 
@@ -85,6 +86,15 @@ def test_without_an_argument_the_host_s_look_stands() -> None:
         look["head"],
         ["api", "settings"],
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "shown"),
+    [("Shouter", {}, "Shouter"), ("Shouter", {"app_title": "Named"}, "Named"), (None, {}, "My Gradio app")],
+)
+def test_the_app_is_called_as_it_calls_itself(own: str | None, named: dict[str, str], shown: str) -> None:
+    main = Main(blocks=gr.Blocks(**{"title": own} if own else {}), launched={})
+    assert main.configured(sound_settings(**named)).app_title == shown
 
 
 def test_paths_may_come_from_gradio_s_own_variables(monkeypatch: pytest.MonkeyPatch) -> None:
