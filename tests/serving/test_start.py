@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.servers import ROOT, free_port
+from tests.support.servers import ROOT, Server, free_port
 from tests.support.settings import sound_settings
 from ui.serving.start import introduction, taken_port
 
@@ -132,15 +132,31 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", ["command", "function"])
-def test_several_workers_are_refused_in_words(tmp_path: Path, how: str) -> None:
+SERVERS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "uvicorn": (["uvicorn", "--factory", "app:create_app", "--workers", "2", "--port", "{port}"], {}),
+    "uvicorn by environment": (
+        ["uvicorn", "--factory", "app:create_app", "--port", "{port}"],
+        {"WEB_CONCURRENCY": "2"},
+    ),
+    "uvicorn by function": (["serve"], {}),
+    "gunicorn": (
+        ["gunicorn", "app:create_app()", "-k", "uvicorn_worker.UvicornWorker", "-b", "127.0.0.1:{port}"],
+        {"WEB_CONCURRENCY": "2"},
+    ),
+    "gunicorn that loads the app first": (
+        ["gunicorn", "app:create_app()", "--preload", "-k", "asgi", "-w", "3", "-b", "127.0.0.1:{port}"],
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("module", "more"), SERVERS.values(), ids=SERVERS)
+def test_several_workers_are_refused_in_words(tmp_path: Path, module: list[str], more: dict[str, str]) -> None:
     port = free_port()
     (tmp_path / "serve.py").write_text(WORKERS.format(port=port))
-    with_command = ["-m", "uvicorn", "--factory", "app:create_app", "--workers", "2", "--port", str(port)]
-    arguments = with_command if how == "command" else [str(tmp_path / "serve.py")]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{tmp_path}", **more}
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-m", *(argument.format(port=port) for argument in module)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -150,6 +166,13 @@ def test_several_workers_are_refused_in_words(tmp_path: Path, how: str) -> None:
     )
     assert "The app runs in one worker: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_one_worker_of_gunicorn_serves() -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "app:create_app()", "-k", "uvicorn_worker.UvicornWorker"]
+    with Server([*command, "-b", f"127.0.0.1:{port}"], port=port):
+        assert httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=60, trust_env=False).status_code == 200
 
 
 def test_the_app_says_who_may_come_in_how() -> None:

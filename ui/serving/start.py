@@ -1,5 +1,6 @@
 """What the start says: that something happens, where the app is once it listens, and who may come in how."""
 
+import gc
 import logging
 import multiprocessing
 import socket
@@ -32,10 +33,13 @@ def taken_port(host: str, port: int) -> str | None:
 
 
 def sharing_workers() -> str | None:
-    """One sentence where uvicorn runs several workers of the app, None where this process is the only one."""
-    # The supervisor hands each worker its configuration, and nothing else tells them how many they are.
+    """One sentence where a server runs several workers of the app, None where this process is the only one."""
+    # Nothing tells a worker how many there are. uvicorn's supervisor hands each its configuration, and gunicorn's
+    # workers are forks of the process that has it.
     config = getattr(multiprocessing.current_process(), "_kwargs", {}).get("config")
-    if getattr(config, "workers", 1) < 2:
+    arbiter = getattr(sys.modules.get("gunicorn.arbiter"), "Arbiter", None)
+    forked = [one.num_workers for one in gc.get_objects() if type(one) is arbiter] if arbiter else []
+    if max(getattr(config, "workers", 1), *forked, 1) < 2:
         return None
     return (
         "The app runs in one worker: Gradio keeps what a tab does in the memory of the process that it began in. "
