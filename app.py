@@ -117,6 +117,7 @@ def main() -> None:
         port=settings.port,
         proxy_headers=False,  # a layer of the app reads them: see auth.identify_callers
         server_header=False,
+        access_log=settings.access_log != "none",
         log_config=None,
     )
 

@@ -38,6 +38,7 @@ def isolate(
     gradio_hooks.isolate_events(
         app, rooms, limits=limits, is_still_valid=lambda request: credential_in(request.scope).is_still_valid()
     )
+    gradio_hooks.shorten_search(app)
     has_links = gradio_hooks.has_deep_links(app)
     app.user_middleware.append(
         Middleware(

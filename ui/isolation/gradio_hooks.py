@@ -30,6 +30,7 @@ import gradio as gr
 import mcp.server.sse
 import orjson
 from anyio.to_thread import run_sync
+from fastapi.routing import APIRoute, _IncludedRouter
 from gradio import caching, processing_utils, queueing, route_utils, routes, utils
 from gradio.blocks import Block, BlocksConfig
 from gradio.context import LocalContext, get_blocks_context
@@ -42,6 +43,7 @@ from gradio_client.utils import is_file_obj, is_http_url_like, traverse  # type:
 from jinja2 import FunctionLoader
 from pydantic import AfterValidator, BaseModel, create_model
 from starlette.requests import Request
+from starlette.routing import BaseRoute
 from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -595,6 +597,18 @@ def queue_lengths(app: routes.App) -> tuple[int, int]:
     queue: Any = queue_of(app)
     waiting = sum(len(one.queue) for one in queue.event_queue_per_concurrency_id.values())
     return waiting, sum(len(job or ()) for job in queue.active_jobs)
+
+
+def shorten_search(app: routes.App) -> None:
+    """Have a request's route found sooner: Gradio includes a router of its own, which FastAPI looks through twice, and
+    the routes of events come late in it.
+
+    A route of one path alone can come first: one before it that matched the same path would always hide it.
+    """
+    flat: list[BaseRoute] = []
+    for route in app.router.routes:
+        flat += route.original_router.routes if isinstance(route, _IncludedRouter) else [route]
+    app.router.routes[:] = sorted(flat, key=lambda route: not isinstance(route, APIRoute) or "{" in route.path)
 
 
 def queue_problem(app: routes.App) -> str | None:

@@ -7,6 +7,7 @@ models of it (`gradio_hooks`). Somebody else's session is so simply another one.
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from urllib.parse import parse_qsl, quote, urlencode
 
 from anyio.to_thread import run_sync
@@ -103,9 +104,8 @@ class Isolation:
                 await asyncio.sleep(seconds)
             receive = await self._bounded(scope, receive)
         shows_link = verdict is Verdict.PAGE and self._make_link and "deep_link" in query
-        inside = self._rooms.links if shows_link else room
         try:
-            with inside.entered():
+            with self._rooms.links.entered() if shows_link else nullcontext():
                 await self._app(scope, receive, send)
         finally:
             if path == "/gradio_api/upload_progress" and "upload_id" in query:
