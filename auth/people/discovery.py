@@ -35,8 +35,8 @@ class Metadata(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_absent(cls, document: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in document.items() if value is not None}
+    def _empty_is_absent(cls, document: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in document.items() if value not in (None, "")}
 
 
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint")

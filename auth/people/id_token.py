@@ -46,8 +46,9 @@ def signing_key(jwk: Mapping[str, Any]) -> tuple[str, Key] | None:
     """A JWK as name and key, None when it is not for checking signatures. One without `kid` goes by its thumbprint.
 
     The name is made of `alg`, or else of the kind of key, and of `kid`: keys that differ in one of them may stand in
-    one set (RFC 7517 section 4.5).
+    one set (RFC 7517 section 4.5). A member that is null is none.
     """
+    jwk = {name: value for name, value in jwk.items() if value is not None}
     if jwk.get("use", "sig") != "sig" or jwk.get("kty") not in ("RSA", "EC", "OKP"):
         return None
     try:

@@ -376,6 +376,8 @@ class Provider:
         assert self._keys is not None
         algorithms = metadata.userinfo_signing_alg_values_supported + metadata.id_token_signing_alg_values_supported
         token = body.decode("ascii", "replace").strip()
+        if token.count(".") == 4:  # RFC 7516 section 3.1
+            raise FetchFailed("is encrypted, and this app has no key for that")
         _, claims = await signed_claims(token, keys=self._keys, algorithms=algorithms, at_most=ANSWER_BYTES)
         expected = self.config.token_issuer(metadata.issuer, claims)
         if claims.get("iss", expected) != expected:

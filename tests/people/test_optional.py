@@ -30,6 +30,19 @@ from tests.support.provider import (
 )
 
 RSA = KEY_OF["RS256"]
+OPTIONAL = (
+    *("scopes_supported", "prompt_values_supported", "end_session_endpoint", "userinfo_endpoint"),
+    *("id_token_signing_alg_values_supported", "userinfo_signing_alg_values_supported"),
+    *("token_endpoint_auth_methods_supported", "authorization_response_iss_parameter_supported"),
+)
+STRANGE_KEYS = [
+    {"kty": "AKP", "alg": "ML-DSA-44", "kid": "rsa", "pub": "AA"},
+    {"kty": "EC", "crv": "P-999", "kid": "p256", "x": "AA", "y": "AA"},
+    {"kty": "RSA", "kid": "rsa", "x5c": ["MIIB"]},
+    {"kty": ["RSA"], "kid": 7},
+    *({**RSA.as_dict(private=False), "alg": alg, "kid": "other"} for alg in ("RS1", 7, ["RS256"])),
+    *("a key", 7, None, []),
+]
 GROUPS = [f"team-{number:03}-{'with-a-long-name-' * 8}" for number in range(250)]
 
 
@@ -48,6 +61,11 @@ def signed(issuer: Provider, **changes: object) -> Change:
         return Reply(body=token.encode(), headers={"Content-Type": "application/jwt; charset=utf-8"})
 
     return change
+
+
+def with_query(*names: str) -> Change:
+    """Metadata whose endpoints have a query of their own, as Azure AD B2C has (RFC 6749 sections 3.1 and 3.2)."""
+    return lambda document: {**document, **{name: f"{document[name]}?policy=B2C_1" for name in names}}
 
 
 def same_key_thrice(document: Mapping[str, Any]) -> object:
@@ -83,6 +101,35 @@ SOUND: dict[str, Callable[[], Provider]] = {
     "userinfo_gzipped": lambda: Provider(lean=True, userinfo=packed),
     "metadata_with_nulls": lambda: Provider(
         metadata={"scopes_supported": None, "prompt_values_supported": None, "userinfo_endpoint": None}
+    ),
+    "metadata_with_nulls_alone": lambda: Provider(metadata=dict.fromkeys(OPTIONAL)),
+    "metadata_with_nothing_in_it": lambda: Provider(metadata={"end_session_endpoint": "", "userinfo_endpoint": ""}),
+    "endpoints_with_a_query": lambda: Provider(discovery=with_query("authorization_endpoint", "token_endpoint")),
+    "algorithms_of_tomorrow": lambda: Provider(
+        metadata={"id_token_signing_alg_values_supported": ["ML-DSA-44", "none", "RS256"]}
+    ),
+    "no_way_announced": lambda: Provider(metadata={"token_endpoint_auth_methods_supported": ["none"]}),
+    "keys_with_nulls": lambda: Provider(
+        jwks=lambda document: {
+            "keys": [{**key, "use": None, "alg": None, "key_ops": None, "x5c": None} for key in document["keys"]]
+        }
+    ),
+    "strange_keys_before": lambda: Provider(jwks=lambda document: {"keys": [*STRANGE_KEYS, *document["keys"]]}),
+    "a_token_that_has_expired": lambda: Provider(lean=True, token=but(expires_in=-1)),
+    "a_token_that_expires_in_words": lambda: Provider(lean=True, token=but(expires_in={}, expires_at=[])),
+    "a_type_in_small_letters": lambda: Provider(token=but(token_type="bearer")),
+    "a_type_in_capitals": lambda: Provider(token=but(token_type="BEARER")),
+    "scopes_in_a_list": lambda: Provider(token=but(scope=["openid"], refresh_token=None)),
+    "userinfo_as_text": lambda: Provider(
+        lean=True,
+        userinfo=lambda claims: Reply(body=json.dumps(claims).encode(), headers={"Content-Type": "text/plain"}),
+    ),
+    "userinfo_signed_and_no_more": lambda: Provider(
+        lean=True,
+        userinfo=lambda claims: Reply(
+            body=compact({"alg": "RS256", "kid": RSA.kid}, json.dumps(claims).encode(), RSA).encode(),
+            headers={"Content-Type": "application/jwt"},
+        ),
     ),
 }
 
@@ -185,6 +232,14 @@ def test_userinfo_that_is_signed_wrongly_is_refused(
         assert browser.who() is None
 
 
+def test_userinfo_that_is_encrypted_is_done_without(lean: Provider, lean_app: AppServer) -> None:
+    """OpenID Connect Core 5.3.2: whoever runs the app has registered a key that it has not."""
+    reply = Reply(body=b"eyJhbGciOiJSU0EtT0FFUCJ9.AA.AA.AA.AA", headers={"Content-Type": "application/jwt"})
+    with lean.faulty(userinfo=instead(reply)), lean_app.browser() as browser:
+        assert browser.sign_in().status_code == 303
+        assert (browser.person["subject"], browser.person["name"]) == ("alice-1", None)
+
+
 def test_userinfo_that_hangs_is_waited_for_a_while_and_done_without(lean: Provider, lean_app: AppServer) -> None:
     with lean.faulty(userinfo=instead(HANGS)), lean_app.browser() as browser:
         begun = time.monotonic()
@@ -205,6 +260,7 @@ NAMES = {
     "preferred username": ({"preferred_username": "alice", "nickname": "al"}, "alice"),
     "nickname": ({"nickname": "al"}, "al"),
     "an empty name": ({"name": " ", "given_name": "Alice", "family_name": "Example"}, "Alice Example"),
+    "several lines": ({"name": "Alice\x00\n \u202eExample\u200b"}, "Alice Example"),
     "names of another type": ({"name": 7, "given_name": ["Alice"], "nickname": "al"}, "al"),
     "none": ({}, None),
 }
@@ -437,6 +493,18 @@ def test_an_id_token_that_is_too_long_for_a_cookie_is_not_kept_nor_that_of_befor
         assert "Max-Age=0" in hint_cookies(response)[0]
         left = browser.sign_out()
         assert "end_session" in left.text and "id_token_hint" not in left.text
+
+
+def test_an_address_to_leave_by_may_have_a_query() -> None:
+    with (
+        Provider(discovery=with_query("end_session_endpoint")) as acme,
+        AppServer({"acme": acme}) as app,
+        app.browser() as browser,
+    ):
+        browser.sign_in()
+        (href,) = re.findall(r'href="([^"]*id_token_hint=[^"]*)"', browser.sign_out().text)
+        query = dict(parse_qsl(urlsplit(html.unescape(href)).query))
+        assert query.keys() == {"policy", "client_id", "id_token_hint", "post_logout_redirect_uri", "state"}
 
 
 def test_an_id_token_of_another_provider_is_not_shown_to_this_one(app: AppServer) -> None:
