@@ -213,8 +213,14 @@ class Settings(BaseSettings):
             if problem.partition(" is missing")[0] not in said
         ]
         if problems:
-            raise SettingsError(problems)
+            raise SettingsError([*problems, *cls._misnamed(environment)])
         return settings.completed()
+
+    @classmethod
+    def _misnamed(cls, environment: Environment) -> list[str]:
+        """Names of the process's environment, where those of other programs stand too: no reason not to start."""
+        meant = misspelled(environment.process, cls.known_names(environment))
+        return [f"{name} in the environment is no setting: {right} is." for name, right in meant.items()]
 
     @classmethod
     def known_names(cls, environment: Environment) -> frozenset[str]:
@@ -227,8 +233,7 @@ class Settings(BaseSettings):
         """What is allowed and may not be what was meant: one line each."""
         names = {**environment.file, **environment.process}
         known = self.known_names(environment)
-        meant = misspelled(environment.process, known)
-        notes = [f"{name} in the environment is no setting: {right} is." for name, right in meant.items()]
+        notes = self._misnamed(environment)
         providers = {provider.name for provider in self.providers}
         for name in names:
             owner = name.removesuffix("_ISSUER").lower()

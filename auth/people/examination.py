@@ -49,7 +49,9 @@ async def _mend_issuer(provider: Provider, http: httpx2.AsyncClient) -> str:
         return f"{name} is what stands before it: {issuer.partition(DISCOVERY)[0]}"
     try:
         said = (await fetch_json(http, metadata_url(issuer))).get("issuer")
-    except FetchFailed:
+    except FetchFailed as error:
+        if isinstance(error.__cause__, httpx2.HTTPError | TimeoutError):  # no answer came
+            return f"This machine has to reach it: see to its network, its names (DNS) and certificates, and {name}."
         return f"{name} is what stands before {DISCOVERY}openid-configuration in the provider's documentation."
     if isinstance(said, str) and said != issuer:
         return f"If that is the provider you mean: {name}={said[:200]}"

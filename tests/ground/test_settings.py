@@ -625,6 +625,12 @@ def test_a_misspelled_name_in_the_environment_is_said(load, name: str, meant: st
     assert settings.notes(Environment.read()) == [f"{name.upper()} in the environment is no setting: {meant} is."]
 
 
+def test_where_it_is_why_a_setting_is_missing_it_is_said_too(load) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(DEPLOYED, {"GOOGLE_CLIENT_ID": "", "GOOGLE_CLIENTID": "a"})
+    assert "GOOGLE_CLIENTID in the environment is no setting: GOOGLE_CLIENT_ID is." in refused.value.problems
+
+
 @pytest.mark.parametrize("name", SOMEBODY_ELSES)
 def test_what_does_not_look_like_a_setting_is_somebody_elses(load, tmp_path: Path, name: str) -> None:
     (tmp_path / ".env").write_text(f"{name}=x\n")

@@ -143,7 +143,7 @@ def test_a_clock_that_is_off_is_named(monkeypatch, clock: float) -> None:
 def test_a_provider_that_is_not_there_is_named(monkeypatch) -> None:
     with Provider() as provider:
         environment = through(provider)
-    assert_found(diagnosis(monkeypatch, environment), "wrong", "Acme", "cannot be reached", "")
+    assert_found(diagnosis(monkeypatch, environment), "wrong", "Acme", "cannot be reached", "has to reach it")
 
 
 def test_where_all_is_well_nothing_is_wrong_and_the_addresses_to_register_are_said(monkeypatch) -> None:
