@@ -156,7 +156,7 @@ class _Script:
         if self._unserved.routes:
             log.warning(
                 "%s adds routes to what launch() returned, which is not served. "
-                "README.md says how an app with routes of its own is put together.",
+                "deploy/EXISTING_APP.md says how an app with routes of its own is put together.",
                 self._file.name,
             )
 

@@ -1,6 +1,6 @@
-"""The providers that the README names, each by the shape of what it publishes: sign-in, a refusal, and sign-out.
+"""The providers that the page about them names, by the shape of what each publishes: sign-in, a refusal, and sign-out.
 
-`providers/` holds for each the settings that the README gives, the metadata and the tokens, and the pages they are
+`providers/` holds for each the settings that it gives, the metadata and the tokens, and the pages they are
 taken from. Endpoints and times are the stand-in's own.
 """
 
@@ -177,8 +177,8 @@ def test_a_token_of_another_tenants_issuer_does_not_enter(monkeypatch: pytest.Mo
             assert sign_in(browser, provider, owner).status_code == 502
 
 
-def test_every_provider_has_a_row_in_the_readme_and_pages_that_it_was_taken_from() -> None:
-    table = (ROOT / "README.md").read_text("utf-8").partition("## Providers")[2].partition("\n## ")[0]
+def test_every_provider_has_a_row_on_the_page_and_pages_that_it_was_taken_from() -> None:
+    table = (ROOT / "deploy" / "PROVIDERS.md").read_text("utf-8")
     for name, shape in SHAPES.items():
         assert shape["pages"] and all(page.startswith("https://") for page in shape["pages"])
         assert shape["environment"]["PROVIDERS"] in table.lower(), name

@@ -1,4 +1,4 @@
-"""The README's lines for a FastAPI app that there is, run as they stand, with a server and a provider."""
+"""The lines for a FastAPI app that there is, run as they stand, with a server and a provider."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from tests.support.provider import Provider
 from tests.support.servers import ROOT, Server, free_port
 from tests.support.settings import KEY, sound_settings
 
-(LINES,) = re.findall(
-    r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8").partition("## Into a")[2], re.DOTALL
-)[:1]
+(LINES,) = re.findall(r"```python\n(.*?)```", (ROOT / "deploy" / "EXISTING_APP.md").read_text("utf-8"), re.DOTALL)
 ALSO = """
 
 with gr.Blocks() as kept:
