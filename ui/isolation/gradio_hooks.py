@@ -31,8 +31,9 @@ import mcp.server.sse
 import orjson
 from anyio.to_thread import run_sync
 from fastapi.routing import APIRoute, _IncludedRouter
-from gradio import caching, processing_utils, queueing, route_utils, routes, utils
+from gradio import caching, image_utils, processing_utils, queueing, route_utils, routes, utils
 from gradio.blocks import Block, BlocksConfig
+from gradio.components.chatbot import ComponentMessage
 from gradio.context import LocalContext, get_blocks_context
 from gradio.data_classes import DataWithFiles, _StaticFiles
 from gradio.exceptions import InvalidPathError
@@ -70,6 +71,11 @@ DRAWINGS_AT_MOST = 20
 """Of one person, which an ImageEditor was sent and no event has used."""
 LAYERS_AT_MOST = 100
 PATH_CHARACTERS = 4096
+READERS = ((gr.Dataframe, "postprocess"), (gr.Label, "postprocess"), (image_utils, "extract_svg_content"))
+NOT_READ = "Addresses are not fetched here, nor files read that are not yours. Please upload the file."
+SCRIPTS = {"js_on_load": "", "html_template": "${value}", "css_template": "", "head": ""}
+"""Properties of a component that a browser runs, and as they are where there is nothing to run."""
+SCRIPTS_AT_MOST = 10_000
 SESSIONS_IN_ALL = 20_000
 TURN_SECONDS = 60.0
 RESTART_SECONDS = 1.0
@@ -171,6 +177,9 @@ class Hooks:
         _replace(processing_utils, "_check_allowed", self.check_allowed)
         _replace(processing_utils, "check_all_files_in_cache", self.check_arguments)
         _replace(processing_utils, "async_ssrf_protected_get", self.fetch)
+        for owner, reader in READERS:
+            _replace(owner, reader, self._checking_names(getattr(owner, reader)))
+        _keep_to_own_scripts()
         _replace(processing_utils, "move_files_to_cache", self.move_files_to_cache)
         _replace(processing_utils, "async_move_files_to_cache", self.async_move_files_to_cache)
         for body in BODIES:
@@ -222,6 +231,8 @@ class Hooks:
             if str(fields.get("index", "")).isdigit() and int(fields["index"]) >= LAYERS_AT_MOST:
                 raise BodyTooLarge(f"more than {LAYERS_AT_MOST} layers in a drawing")  # Gradio makes room for each
         for node in nodes(data.data if isinstance(data, DataWithFiles) else data):
+            if isinstance(node, dict) and "update" in str(node.get("__type__")):
+                raise NotFound("properties of a component, which functions alone change")
             if isinstance(node, dict) and isinstance(path := node.get("path"), str) and not is_http_url_like(path):
                 paths.add(path)
                 if len(paths) > FILES_AT_MOST:
@@ -273,11 +284,29 @@ class Hooks:
         strict = check_in_upload_folder or not _shows_files(block)
         return await self._move_async(data, block, postprocess, strict, **more)
 
+    def _checking_names(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        """For what reads, of a function's result, the file or the address that a text names: not one of its caller's
+        choosing, but a file of theirs.
+        """
+
+        def checked(*args: Any) -> Any:
+            name, call = args[-1], _call.get()
+            if isinstance(name, str) and len(name) < PATH_CHARACTERS and "\0" not in name:
+                place = real_path(name)
+                is_in_root = is_in(place, self.root)
+                is_something = "://" in name or os.path.exists(place)
+                is_callers = is_something and not is_in_root and call and _is_sent(name, place, call.sent)
+                if is_callers or (is_in_root and not self._is_kept(place)):
+                    raise gr.Error(NOT_READ, print_exception=False)
+            return read(*args)
+
+        return checked
+
     async def fetch(self, url: str) -> Any:
         """In place of Gradio's one function that asks other hosts on behalf of components."""
         room, call = room_here(), _call.get()
         if room and room.is_of_identity and (call is None or _is_sent(url, None, call.sent)):
-            raise gr.Error("Addresses are not fetched here. Please upload the file.", print_exception=False)
+            raise gr.Error(NOT_READ, print_exception=False)
         return await self._fetch(url)
 
     def _of_the_room(self, model: type[BaseModel]) -> type[BaseModel]:
@@ -383,6 +412,37 @@ def _leave_addresses() -> None:
 
     _replace(Block, "move_resource_to_block_cache", moved)
     _replace(Block, "async_move_resource_to_block_cache", moved_async)
+
+
+def _keep_to_own_scripts() -> None:
+    """A component in a chat comes back with the chat's history, and whoever sends that may have written it. It is built
+    without arguments of theirs, and what of it runs in a browser stays if the app has shown it before.
+    """
+    preprocess, postprocess = gr.Chatbot._preprocess_content, gr.Chatbot._postprocess_content
+    shown: Any = utils.LRUCache(SCRIPTS_AT_MOST)
+
+    def known(props: dict[str, Any]) -> dict[str, Any]:
+        kept = {
+            name: text if isinstance(text := props.get(name), str) and text in shown else SCRIPTS[name]
+            for name in SCRIPTS.keys() & props.keys()
+        }
+        return {**props, **kept}
+
+    def preprocessed(chatbot: gr.Chatbot, message: Any) -> Any:
+        if isinstance(message, ComponentMessage):
+            message = message.model_copy(update={"constructor_args": {}, "props": known(message.props)})
+        return preprocess(chatbot, message)
+
+    def postprocessed(chatbot: gr.Chatbot, message: Any) -> Any:
+        made = postprocess(chatbot, message)
+        if isinstance(made, ComponentMessage) and isinstance(message, Block):
+            shown.update({text: None for name in SCRIPTS if isinstance(text := made.props.get(name), str)})
+        elif isinstance(made, ComponentMessage):
+            made.props = known(made.props)
+        return made
+
+    _replace(gr.Chatbot, "_preprocess_content", preprocessed)
+    _replace(gr.Chatbot, "_postprocess_content", postprocessed)
 
 
 def _fetches(block: Block, path: Any) -> bool:
