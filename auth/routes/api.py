@@ -21,7 +21,7 @@ from auth.content_policy import hash_of
 from auth.gate import JWTBearer, require_identity
 from auth.identity import Identity, identity_in
 from auth.urls import Site
-from auth.web import READ, Pages
+from auth.web import READ, TEMPLATES, Pages
 
 SWAGGER_FILES = Path(fastapi_offline.__file__).parent / "static"
 
@@ -95,13 +95,17 @@ def docs_routes(app: FastAPI, *, site: Site, pages: Pages) -> APIRouter:
     """`/docs` and `/openapi.json`, for callers with an identity; nothing is loaded from elsewhere."""
     router = APIRouter(include_in_schema=False, dependencies=[Depends(require_identity)])
     app.mount("/docs/assets", SwaggerFiles(directory=SWAGGER_FILES))
-    options = htmlsafe_json_dumps({**swagger_ui_default_parameters, "url": f"{site.prefix}/openapi.json"})
-    script = f"SwaggerUIBundle({options});"
+    chosen = {**swagger_ui_default_parameters, "url": f"{site.prefix}/openapi.json"}
+    # Links inside of buttons, and code in colours that are too pale.
+    options = htmlsafe_json_dumps({**chosen, "deepLinking": False, "syntaxHighlight": False})
+    style, script = ((TEMPLATES / name).read_text("utf-8") for name in ("docs.css", "docs.js"))
+    script += f"SwaggerUIBundle({options});"
     assets = f"{site.base_url}/docs/assets/"
+    own_style, own_script = Markup(style), Markup(script)  # noqa: S704 - our own files, and JSON
     policy = pages.policy(
         {
             "script-src": f"{assets} {hash_of(script)}",
-            "style-src": assets,
+            "style-src": f"{assets} {hash_of(style)}",
             "img-src": "'self' data:",
             "connect-src": "'self'",
         }
@@ -109,7 +113,7 @@ def docs_routes(app: FastAPI, *, site: Site, pages: Pages) -> APIRouter:
 
     @router.api_route("/docs", methods=READ)
     async def docs() -> Response:
-        return pages.response("docs.html", policy=policy, script=Markup(script))  # noqa: S704 - made here of JSON
+        return pages.response("docs.html", policy=policy, style_of_docs=own_style, script=own_script)
 
     @router.api_route("/openapi.json", methods=READ)
     async def openapi() -> JSONResponse:

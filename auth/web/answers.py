@@ -150,7 +150,7 @@ class Answers:
             sentence=sentence,
             detail=detail,
             ask=ask,
-            actions=actions or [("To the start", f"{self._site.prefix}/")],
+            actions=actions or [("To the start", f"{self._site.base_url}/")],
         )
 
     def _challenge(self, error: AuthError, scope: Scope, response: Response) -> None:

@@ -28,7 +28,8 @@ ARGS = [
     "--disable-sync",
     "--disable-audio-output",  # where there is no sound card, playing ends the page
     "--use-fake-device-for-media-stream",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # what peers ask for fails at once
+    # What peers ask for fails at once.
+    "--host-resolver-rules=MAP another.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 TELL_REFUSALS = """
 addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile }) =>

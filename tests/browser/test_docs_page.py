@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from auth.local.cognito import CLIENT_ID, CLIENT_SECRET
-from tests.browser.conftest import Person
+from tests.browser.conftest import Enter, Person
 from tests.support.app_server import AppServer
 
 LOADED = {"/docs", "/docs/assets/swagger-ui.css", "/docs/assets/swagger-ui-bundle.js", "/openapi.json"}
@@ -34,7 +34,7 @@ def authorize(docs: Page, token: str) -> None:
     docs.get_by_role("button", name="Authorize", exact=True).click()
     dialog = docs.locator(".modal-ux")
     dialog.get_by_label("auth-bearer-value").fill(token)
-    dialog.get_by_role("button", name="Apply credentials").click()
+    dialog.get_by_role("button", name="Authorize", exact=True).click()
     dialog.get_by_role("button", name="Close", exact=True).click()
 
 
@@ -82,3 +82,12 @@ def test_the_page_says_who_is_signed_in_and_loads_nothing_from_elsewhere(person:
 def test_it_is_for_those_who_are_signed_in(person: Person, local: AppServer) -> None:
     tab = person.opens("/docs")
     expect(tab).to_have_url(f"{local.url}/login-demo/?next=/docs")
+
+
+def test_no_markup_of_the_title_is_run(enter: Enter) -> None:
+    with AppServer({}, app_title="<img src=/x onerror=document.body.id='run'>") as server:
+        person = enter(server)
+        person.enters()
+        docs = person.opens("/docs")
+        expect(docs.get_by_role("heading", level=1)).to_contain_text("<img src=/x")
+        assert docs.locator("#run, #swagger-ui img[src='/x']").count() == 0

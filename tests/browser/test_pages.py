@@ -5,10 +5,12 @@ What the pages look like is written to `tests/screenshots`, to be looked at.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -16,9 +18,13 @@ from auth.people.pending import SIGN_IN_SECONDS
 from tests.browser.conftest import ADA, TOP, Enter, Peer, Person
 from tests.support.app_server import AppServer
 from tests.support.clock import Clock
+from tests.support.servers import free_port
 
 SCREENSHOTS = TOP / "screenshots"
 AXE = (TOP / "node/node_modules/axe-core/axe.min.js").read_text("utf-8")
+LEVEL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+"""WCAG 2.2 AA, every violation; and of what axe holds good practice, what is serious."""
+RULES = {"runOnly": LEVEL, "resultTypes": ["violations"]}
 WIDTHS = {"wide": 1280, "phone": 360}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
@@ -28,6 +34,20 @@ def several() -> Iterator[AppServer]:
     """An app with Google and another provider, neither of which answers."""
     providers = {"google": Peer(label="Google"), "acme": Peer(label="Acme Corporation")}
     with AppServer(providers, app_title="Quarterly figures of the whole company") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[AppServer]:
+    """An app to which people may connect programs."""
+    with AppServer({}, people_tokens=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def alone(local_clock: Clock) -> Iterator[AppServer]:
+    """An app that has never reached its Redis."""
+    with AppServer({}, clock=local_clock, redis_url=f"redis://127.0.0.1:{free_port()}") as server:
         yield server
 
 
@@ -95,6 +115,70 @@ def not_found(person: Person, clock: Clock) -> None:
     person.opens("/nowhere")
 
 
+def not_found_inside(person: Person, clock: Clock) -> None:
+    person.enters()
+    person.opens("/gradio/nowhere")
+
+
+def not_possible(person: Person, clock: Clock) -> None:
+    person.opens("/auth/acme/backchannel-logout")
+
+
+def another_address(person: Person, clock: Clock) -> None:
+    person.tab.goto(f"http://another.test:{person.server.port}/")
+    start = person.tab.get_by_role("link", name="To the start")
+    expect(start).to_have_attribute("href", f"{person.server.url}/")
+
+
+def unchecked(person: Person, clock: Clock) -> None:
+    clock.advance(-100)
+    person.opens("/login?next=/user/me")
+    person.tab.get_by_role("button", name=ADA).click()
+
+
+def no_such_provider(person: Person, clock: Clock) -> None:
+    person.opens("/login?provider=nobody")
+
+
+def unknown_program(person: Person, clock: Clock) -> None:
+    person.opens("/oauth/authorize?client_id=nobody")
+
+
+def consent(person: Person, clock: Clock) -> None:
+    callback = "http://127.0.0.1:33418/callback"
+    metadata = {"client_name": "Data explorer " + "x" * 60, "redirect_uris": [callback]}
+    url = person.server.url
+    client_id = httpx2.post(f"{url}/oauth/register", json=metadata, trust_env=False).json()["client_id"]
+    query = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": callback,
+        "state": "x",
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+        "resource": f"{url}/",
+    }
+    person.opens(f"/oauth/authorize?{urlencode(query)}")
+    person.chooses()
+
+
+def docs(person: Person, clock: Clock) -> None:
+    person.enters()
+    person.opens("/docs")
+    operation = person.tab.locator(".opblock", has_text="/user/me")
+    operation.get_by_role("button", name="Get").first.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table .response")).to_be_visible()
+
+
+def docs_authorize(person: Person, clock: Clock) -> None:
+    person.enters()
+    person.opens("/docs")
+    person.tab.get_by_role("button", name="Authorize").first.click()
+    expect(person.tab.locator(".dialog-ux")).to_be_visible()
+
+
 def signed_out(person: Person, clock: Clock) -> None:
     person.enters()
     person.opens("/logout")
@@ -127,6 +211,15 @@ PAGES: dict[str, tuple[Callable[[Person, Clock], None], str, str]] = {
     "unverified": (unverified, "choosy", "This account may not enter"),
     "used-callback": (used_callback, "local", "This sign-in is over"),
     "not-found": (not_found, "local", "Not found"),
+    "not-found-inside": (not_found_inside, "local", "Not found"),
+    "not-possible": (not_possible, "several", "Not possible"),
+    "another-address": (another_address, "local", "Another address"),
+    "unchecked": (unchecked, "alone", "Try again in a moment"),
+    "no-such-provider": (no_such_provider, "local", "No such sign-in"),
+    "unknown-program": (unknown_program, "programs", "This program cannot be connected"),
+    "consent": (consent, "programs", "Let a program act as you?"),
+    "docs": (docs, "local", "My Gradio app"),
+    "docs-authorize": (docs_authorize, "local", "My Gradio app"),
     "signed-out": (signed_out, "local", "You are signed out"),
     "sign-out-at-provider": (sign_out_at_provider, "local", "Sign out of the local provider?"),
     "confirm-sign-out": (confirm_sign_out, "local", "Sign out?"),
@@ -136,7 +229,8 @@ PAGES: dict[str, tuple[Callable[[Person, Clock], None], str, str]] = {
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_there_for_everybody(enter: Enter, clock: Clock, name: str, request: pytest.FixtureRequest) -> None:
     walk, server, heading = PAGES[name]
-    person = enter(request.getfixturevalue(server))
+    app = request.getfixturevalue(server)
+    person = enter(app, peers=[f"http://another.test:{app.port}"])
     walk(person, clock)
     tab = person.tab
     expect(tab.get_by_role("heading", level=1)).to_contain_text(heading)
@@ -160,9 +254,8 @@ def faults_of(tab: Page) -> Iterator[str]:
     beyond = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     if beyond > 0:
         yield f"{beyond} px wider than the window"
-    found = tab.evaluate("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
-    for violation in found:
-        if violation["impact"] in ("serious", "critical"):
+    for violation in tab.evaluate(f"axe.run({json.dumps(RULES)}).then(result => result.violations)"):
+        if "best-practice" not in violation["tags"] or violation["impact"] in ("serious", "critical"):
             yield f"{violation['id']}: {[node['target'] for node in violation['nodes']]}"
 
 
