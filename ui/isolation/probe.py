@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import gradio as gr
 from fastapi import FastAPI
 from gradio.routes import App
+from PIL import Image
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Message, Scope
@@ -18,11 +21,13 @@ from starlette.types import Message, Scope
 from auth.identity import Credential, Identity
 from auth.settings import SettingsError
 from ui.isolation.assembly import isolate, rooms_of
-from ui.isolation.gradio_hooks import id_of, queue_of
+from ui.isolation.gradio_hooks import NOT_READ, id_of, queue_of
 from ui.isolation.limits import Limits
 
 TRIED = ("6.31.0",)
-FORM = b'--b\r\nContent-Disposition: form-data; name="files"; filename="f.txt"\r\n\r\nprobe\r\n--b--\r\n'
+FORM = b'--b\r\nContent-Disposition: form-data; name="files"; filename="f.%s"\r\n\r\n%s\r\n--b--\r\n'
+PICTURE = Image.new("RGB", (1, 1))
+CONTENTS = {"json": b'{"label": "probe"}', "svg": b"<svg>probe</svg>"}
 
 
 @cache
@@ -72,14 +77,38 @@ async def _tries() -> AsyncIterator[tuple[str, bool]]:
             yield "an argument", (await caller.run(function, argument))[0] == status
     said = [(await caller.run("remember", text, None))[1] for caller, text in ((one, "a"), (other, "b"), (one, "c"))]
     yield "a session", [answer["data"][1] for answer in said] == ["", "", "a"]
+    for kind in ("csv", "json", "svg"):
+        (name,) = await one.uploaded(kind)
+        for caller, is_read in ((one, True), (other, False)):
+            yield f"what a {kind} says", ("probe" in str((await caller.run(kind, name))[1])) is is_read
+    script = {"head": "probe"}
+    part = {"type": "component", "component": "html", "value": "", "constructor_args": script, "props": script}
+    chat = [{"role": "user", "content": [part]}]
+    yield "a component in a chat", "probe" not in str(await one.run("built", chat))
+    _, shown = await one.run("shown", json.dumps(chat))
+    yield "a script in a chat", "probe" not in str(shown["data"][0][0]["content"][0]["props"])
+    (server,) = (number for number, block in app.get_blocks().blocks.items() if isinstance(block, gr.HTML))
+    body = {"session_hash": "s", "component_id": server, "fn_name": "echo", "data": {"path": path}}
+    for caller, is_open in ((one, True), (other, False)):
+        yield "a component's server", ((await caller.post("component_server", **body))[0] == 200) is is_open
+    yield "a call", (await other.post("call/show", data=[{"path": path}]))[0] == 404
+    _, made = await one.run("made")
+    folder = rooms.of(one.identity).folder
+    yield "Python's temporary files", made["data"][0].startswith(folder)
+    yield "what components make in threads", all(part["image"]["path"].startswith(folder) for part in made["data"][1])
+    yield "what a function names", (await other.run("given", path))[0] != 200 == (await one.run("given", path))[0]
+    yield "an address", NOT_READ in str((await one.run("given", "http://127.0.0.1:9/probe"))[1])
+    kept = [(await caller.run("kept"))[1]["data"] for caller in (one, other, one)]
+    yield "what gr.cache keeps", kept[0] == kept[2] != kept[1]
     events = [(await caller.join(app, "batch"))[1]["event_id"] for caller in (one, other, one)]
     yield (
         "an event",
         [event.partition(".")[0] for event in events]
         == [rooms.of(caller.identity).name for caller in (one, other, one)],
     )
-    batch = queue_of(app).get_events()
-    yield "a batch", batch is not None and len({id_of(event).partition(".")[0] for event in batch[0]}) == 1
+    await other.post("cancel", session_hash="s", fn_index=0, event_id=events[0])
+    batches = [batch[0] for _ in range(2) if (batch := queue_of(app).get_events())]
+    yield "a batch", [[id_of(event) for event in batch] for batch in batches] == [events[1:2], events[::2]]
 
 
 class _Caller:
@@ -91,18 +120,20 @@ class _Caller:
         self.identity = caller.identity
         self._credential = Credential(outcome=caller)
 
-    async def uploaded(self) -> list[str]:
-        _, paths = await self.ask("POST", "/gradio_api/upload", FORM, "multipart/form-data; boundary=b")
+    async def uploaded(self, kind: str = "txt") -> list[str]:
+        form = FORM % (kind.encode(), CONTENTS.get(kind, b"probe"))
+        _, paths = await self.ask("POST", "/gradio_api/upload", form, "multipart/form-data; boundary=b")
         return [str(path) for path in paths]
 
     async def run(self, function: str, *data: object) -> tuple[int, Any]:
-        body = json.dumps({"data": data, "session_hash": "s"}).encode()
-        return await self.ask("POST", f"/gradio_api/run/{function}", body)
+        return await self.post(f"run/{function}", data=data, session_hash="s")
 
     async def join(self, app: App, function: str) -> tuple[int, Any]:
         (index,) = (index for index, fn in app.get_blocks().fns.items() if fn.api_name == function)
-        body = json.dumps({"data": ["x"], "session_hash": "s", "fn_index": index}).encode()
-        return await self.ask("POST", "/gradio_api/queue/join", body)
+        return await self.post("queue/join", data=["x"], session_hash="s", fn_index=index)
+
+    async def post(self, path: str, **document: object) -> tuple[int, Any]:
+        return await self.ask("POST", f"/gradio_api/{path}", json.dumps(document).encode())
 
     async def ask(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> tuple[int, Any]:
         """Status, and the body where it is JSON."""
@@ -135,13 +166,26 @@ class _Caller:
         return sent[0]["status"], json.loads(answer) if answer[:1] in (b"[", b"{") else None
 
 
+def echo(value: Any) -> Any:
+    return value
+
+
 def _mounted() -> App:
     with gr.Blocks(analytics_enabled=False) as blocks:
         text, file, document, state = gr.Textbox(), gr.File(), gr.JSON(), gr.State("")
         on = gr.Button().click
-        on(lambda value: value, document, document, api_name="echo", queue=False)
-        on(lambda value: value, file, file, api_name="show", queue=False)
+        on(echo, document, document, api_name="echo", queue=False)
+        on(echo, file, file, api_name="show", queue=False)
         on(lambda now, before: (now, before), [text, state], [state, text], api_name="remember", queue=False)
+        on(echo, text, gr.Dataframe(), api_name="csv", queue=False)
+        on(echo, text, gr.Label(), api_name="json", queue=False)
+        on(lambda path: [path], text, gr.Gallery(), api_name="svg", queue=False)
+        gr.HTML(server_functions=[echo])
+        on(lambda chat: chat[0]["content"][0]["instance"].head, gr.Chatbot(), text, api_name="built", queue=False)
+        on(json.loads, text, gr.Chatbot(), api_name="shown", queue=False)
+        on(lambda: (tempfile.gettempdir(), [PICTURE]), None, [text, gr.Gallery()], api_name="made", queue=False)
+        on(echo, text, file, api_name="given", queue=False)
+        on(gr.cache(lambda: uuid4().hex), None, text, api_name="kept", queue=False)
         on(lambda values: [values], text, text, api_name="batch", batch=True, max_batch_size=3)
     host = FastAPI()
     gr.mount_gradio_app(host, blocks, "/probe", run_history=False, ssr_mode=False)
