@@ -20,6 +20,7 @@ PACKAGES = {
     "ffmpeg": "ffmpeg",
     "redis-server": "redis-server",
     "nginx": "nginx-light",
+    "wrk": "wrk",
     "promtool": "prometheus",
 }
 PEERS = Path(__file__).parent / "node"

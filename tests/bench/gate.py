@@ -1,200 +1,133 @@
-"""What session, gate and ownership add to a request of Gradio's: its time with them, as a multiple of the same without.
+"""A Gradio request, signed in, beside bare Gradio: CPU time of the server, over real HTTP.
 
-    python -m tests.bench.gate
-
-No network, one core, CPU time, both apps in every round, the median over the rounds. Both serve the same Blocks, each
-in a process of its own, for Gradio's queue is never quite idle; one is mounted by Gradio alone, the other as this app
-does it, and asked with a session cookie. Both check the files in arguments, as Gradio does once it was launched.
+"plain" is bare Gradio in a FastAPI app under `uvicorn.run`, on what `pip install gradio` brings (h11, asyncio's own
+loop); "launched" is its `launch()` on the same; "same parts" is bare Gradio on uvloop and httptools, which this app
+brings; "guide" is the sign-in of Gradio's guide, mended so that it starts, on plain.
 """
 
 from __future__ import annotations
 
-import asyncio
+import http.client
 import json
-import multiprocessing
-import os
-import statistics
-import tempfile
-import time
-import warnings
-from collections.abc import Awaitable, Callable
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
-import gradio as gr
-from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Scope
+from tests.bench.measure import Section, Side, cpu_of, rounds, section, wrk
+from tests.bench.ours import Callers, ours, peer, side
+from tests.bench.peers import guide_cookie
 
-from auth import Auth
-from tests.support.settings import signed_cookie, sound_settings
-from ui.arguments import Main
-from ui.mount import mount_main
-from ui.serving import Stopping
-
-ROUNDS = 31
-GOAL = 1.10
-API = "/gradio/gradio_api"
-SETTINGS = sound_settings(providers=())
-
-Headers = list[tuple[bytes, bytes]]
+ROUNDS = 5
+EVENTS = 25
+CALLS = 20
+"""Few enough that the app lets nobody else go first, which takes time and no CPU of its own."""
+API = "/gradio_api"
+GOALS = {"config": 1.00, "page": 1.00, "queued event": 1.02, "upload": 1.02, "file": 1.02}
+FILE = b"x" * 10_000
+UPLOAD = b'--b\r\nContent-Disposition: form-data; name="files"; filename="f.txt"\r\n\r\n%b\r\n--b--\r\n' % FILE
 
 
-def blocks() -> gr.Blocks:
-    with gr.Blocks(analytics_enabled=False) as made:
-        text, file, answer, copy = gr.Textbox(), gr.File(), gr.Textbox(), gr.File()
-        on = gr.Button().click
-        on(lambda text: text, text, answer, api_name="echo")
-        on(lambda text: text, text, answer, api_name="echo_at_once", queue=False)
-        on(lambda path: path, file, copy, api_name="file_at_once", queue=False)
-    return made
+class Visitor:
+    """A browser's connections to one side. `at` is where the Blocks are."""
 
-
-def bare() -> tuple[FastAPI, Headers]:
-    app, made = FastAPI(), blocks()
-    made.has_launched = True
-    gr.mount_gradio_app(app, made, "/gradio", run_history=False, ssr_mode=False)
-    return app, []
-
-
-def gated() -> tuple[FastAPI, Headers]:
-    """The app, and what a browser sends with each request since its sign-in."""
-    app = FastAPI()
-    auth = Auth(SETTINGS)
-    auth.identify_callers(app)
-    mount_main(app, auth, Stopping(), Main(blocks=blocks(), launched={}))
-    session: dict[str, Any] = {}
-    auth.sessions.begin(session, next(iter(auth.providers)), {"sub": "ada", "name": "Ada", "email": "ada@example.com"})
-    return app, [(b"cookie", signed_cookie(auth.settings, session).encode())]
-
-
-async def ask(app: ASGIApp, path: str, headers: Headers, body: bytes = b"", query: str = "", kind: str = "") -> bytes:
-    """The whole answer to a request; a GET where there is no body."""
-    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-    parts: list[bytes] = []
-
-    async def receive() -> Message:
-        return first.pop() if first else await asyncio.Event().wait() and {}
-
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            assert message["status"] == 200, (path, message)
-        parts.append(message.get("body", b""))
-
-    sent = [
-        (b"host", b"127.0.0.1:8000"),
-        (b"user-agent", b"bench"),
-        (b"accept", b"*/*"),
-        (b"sec-fetch-site", b"same-origin"),
-        *headers,
-    ]
-    if body:
-        sent += [(b"content-type", (kind or "application/json").encode()), (b"content-length", str(len(body)).encode())]
-    scope: Scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "POST" if body else "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": sent,
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 8000),
-        "state": {},
-    }
-    await app(scope, receive, send)
-    return b"".join(parts)
-
-
-async def upload(app: ASGIApp, headers: Headers) -> str:
-    form = b'--b\r\nContent-Disposition: form-data; name="files"; filename="f.txt"\r\n\r\n%b\r\n--b--\r\n' % (
-        b"x" * 10_000
-    )
-    (path,) = json.loads(await ask(app, f"{API}/upload", headers, form, kind="multipart/form-data; boundary=b"))
-    return str(path)
-
-
-def requests(app: ASGIApp, headers: Headers, file: str) -> dict[str, tuple[int, Callable[[], Awaitable[bytes]]]]:
-    """How often in a round, and what, by name."""
-    argument = {"path": file, "orig_name": "f.txt", "meta": {"_type": "gradio.FileData"}}
-
-    def body(index: int, *data: object) -> bytes:
-        return json.dumps({"data": data, "event_data": None, "fn_index": index, "session_hash": "s3s5i0n"}).encode()
-
-    async def event() -> bytes:
-        await ask(app, f"{API}/queue/join", headers, body(0, "Good morning, how are you?"))
-        return await ask(app, f"{API}/queue/data", headers, query="session_hash=s3s5i0n")
-
-    return {
-        "an event: queue/join and queue/data": (10, event),
-        "run, a text": (
-            40,
-            lambda: ask(app, f"{API}/run/echo_at_once", headers, body(1, "Good morning, how are you?")),
-        ),
-        "run, a file in and out": (40, lambda: ask(app, f"{API}/run/file_at_once", headers, body(2, argument))),
-        "a file of 10 kB": (40, lambda: ask(app, f"{API}/file={file}", headers)),
-    }
-
-
-async def serve(make: Callable[[], tuple[FastAPI, Headers]], orders: Connection) -> None:
-    """Answer each order, the name of a request, with the CPU seconds that it took."""
-    app, headers = make()
-    async with app.router.lifespan_context(app):
-        all_of_them = requests(app, headers, await upload(app, headers))
-        orders.send(list(all_of_them))
-        while name := orders.recv():
-            times, one = all_of_them[name]
-            start = time.process_time()
-            for _ in range(times):
-                await one()
-            orders.send((time.process_time() - start) / times)
-
-
-def start(make: Callable[[], tuple[FastAPI, Headers]], orders: Connection) -> None:
-    warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder).resolve())
-        asyncio.run(serve(make, orders))
-
-
-def measure() -> dict[str, tuple[float, float]]:
-    """Microseconds of a request with all, and time as a multiple of that without."""
-    spawn = multiprocessing.get_context("spawn")
-    sides = []
-    for make in (bare, gated):
-        ours, theirs = spawn.Pipe()
-        spawn.Process(target=start, args=(make, theirs), daemon=True).start()
-        sides.append(ours)
-    names, _ = (side.recv() for side in sides)
-    seconds: dict[str, list[list[float]]] = {name: [[], []] for name in names}
-    for number in range(ROUNDS + 1):
-        for name in names:
-            for side in (0, 1) if number % 2 else (1, 0):
-                sides[side].send(name)
-                seconds[name][side].append(sides[side].recv())
-    for side in sides:
-        side.send("")
-    total = [[sum(one) for one in zip(*(seconds[name][side] for name in names), strict=True)] for side in (0, 1)]
-    return {
-        name: (
-            statistics.median(gated[1:]) * 1e6,
-            statistics.median(other / one for one, other in zip(bare[1:], gated[1:], strict=True)),
+    def __init__(self, side: Side, at: str) -> None:
+        self._headers = dict(side.headers)
+        self._at = at
+        self._pages, self._events = (
+            http.client.HTTPConnection(urlsplit(side.url).netloc, timeout=30) for _ in range(2)
         )
-        for name, (bare, gated) in {**seconds, "one of each": total}.items()
+
+    def ask(self, path: str, body: bytes = b"", kind: str = "application/json") -> bytes:
+        """The whole answer, which must be a good one."""
+        connection = self._events if "/queue/data" in path else self._pages
+        headers = {**self._headers, "Content-Type": kind} if body else self._headers
+        connection.request("POST" if body else "GET", f"{self._at}{path}", body or None, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        assert answer.status == 200, (path, answer.status, content[:200])
+        return content
+
+    def reconnect(self) -> None:
+        """Servers close what has been idle for some seconds."""
+        for connection in (self._pages, self._events):
+            connection.close()
+
+    def upload(self) -> str:
+        (path,) = json.loads(self.ask(f"{API}/upload", UPLOAD, "multipart/form-data; boundary=b"))
+        return str(path)
+
+    def queued(self) -> None:
+        self.ask(f"{API}/queue/join", call(0, "Good morning"))
+        assert b"process_completed" in self.ask(f"{API}/queue/data?session_hash=s3s5i0n")
+
+
+def call(index: int, *data: object) -> bytes:
+    return json.dumps({"data": data, "event_data": None, "fn_index": index, "session_hash": "s3s5i0n"}).encode()
+
+
+def requests(side: Side, at: str) -> Mapping[str, Callable[[], float]]:
+    """CPU seconds of each request, by name."""
+    visitor = Visitor(side, at)
+    file = visitor.upload()
+    argument = {"path": file, "orig_name": "f.txt", "meta": {"_type": "gradio.FileData"}}
+    asset = next(part for part in visitor.ask("/").decode().split('"') if part.startswith("./assets/"))[1:]
+
+    def times(number: int, one: Callable[[], object]) -> Callable[[], float]:
+        def work() -> int:
+            visitor.reconnect()
+            for _ in range(number):
+                one()
+            return number
+
+        return lambda: cpu_of(side.pids, work)
+
+    def loaded(path: str) -> Callable[[], float]:
+        return lambda: cpu_of(side.pids, lambda: wrk(side, f"{at}{path}"))
+
+    return {
+        "page": loaded("/"),
+        "config": loaded("/config"),
+        "asset": loaded(asset),
+        "unqueued event": times(CALLS, lambda: visitor.ask(f"{API}/run/echo_at_once", call(1, "Good morning"))),
+        "file in and out": times(CALLS, lambda: visitor.ask(f"{API}/run/file_at_once", call(2, argument))),
+        "queued event": times(EVENTS, visitor.queued),
+        "upload": times(60, visitor.upload),
+        "file": times(100, lambda: visitor.ask(f"{API}/file={file}")),
     }
 
 
-def main() -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    found = measure()
-    print(f"{ROUNDS} rounds\n\n{'':40} {'us':>8} {'ratio':>8}  to reach")
-    for name, (microseconds, ratio) in found.items():
-        print(f"{name:40} {microseconds:8.0f} {ratio:8.3f}  {GOAL}")
+def measure(number: int = ROUNDS) -> Section:
+    with ExitStack() as stack:
+        app, *others = (
+            stack.enter_context(server)
+            for server in (
+                ours(),
+                peer("mounted"),
+                peer("mounted", "plain"),
+                peer("launched", "plain"),
+                peer("guide", "plain"),
+            )
+        )
+        callers = Callers(app.port)
+        sides = {
+            "session": requests(side(app, callers.session()), "/gradio"),
+            "token": requests(side(app, callers.token()), "/gradio"),
+            **{
+                name: requests(side(server, {**callers.nobody(), "Cookie": guide_cookie()}), at)
+                for name, server, at in zip(
+                    ("same parts", "plain", "launched", "guide"),
+                    others,
+                    ("/gradio", "/gradio", "", "/gradio"),
+                    strict=True,
+                )
+            },
+        }
+        taken = {
+            request: rounds({name: work[request] for name, work in sides.items()}, number)
+            for request in sides["session"]
+        }
+    return section(__doc__ or "", taken, limits=("plain", "launched", "same parts"), goals=GOALS)
 
 
 if __name__ == "__main__":
-    main()
+    print(measure())
