@@ -265,7 +265,7 @@ class UnknownProvider(SignInError):
 
 
 class ConsentDenied(SignInError):
-    """`error=access_denied`: the person or the provider denied the request (RFC 6749 section 4.1.2.1)."""
+    """`error=access_denied` or the like: the person or the provider denied the request."""
 
     status = 403
     code = "denied"

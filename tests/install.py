@@ -1,4 +1,4 @@
-"""Brings what the tests start and pip cannot: a browser, Redis, nginx, and the peers from npm.
+"""Brings what the tests start and pip cannot: a browser, Redis, nginx, LemonLDAP::NG, and the peers from npm.
 
 Debian's packages where this may install them; otherwise Playwright's Chromium, and tests that need the rest are named
 as not run.
@@ -22,12 +22,15 @@ PACKAGES = {
     "nginx": "nginx-light",
     "wrk": "wrk",
     "promtool": "prometheus",
+    "starman": "starman liblemonldap-ng-portal-perl libgd-securityimage-perl libimage-magick-perl libio-string-perl "
+    "libstring-random-perl libcrypt-openssl-x509-perl",
 }
+"""By a program of theirs; the last is what LemonLDAP::NG needs, which is a provider to sign in with."""
 PEERS = Path(__file__).parent / "node"
 
 
 def main() -> None:
-    missing = [package for program, package in PACKAGES.items() if not found(program)]
+    missing = [package for program, names in PACKAGES.items() if not found(program) for package in names.split()]
     if missing and shutil.which("apt-get") and os.geteuid() == 0:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update", "-q"], ["install", "-q", "-y", *missing]):

@@ -181,11 +181,12 @@ class Grants:
         section 4.1.2).
 
         Raises:
-            SessionUnchecked: whether it was used cannot be known just now.
+            TokenRevoked: the grant had ended before.
+            SessionUnchecked: whether it had cannot be known just now; the code is as it was.
         """
+        self._checked(code.grant)
         key = f"code {code.grant.person.id}"
-        used = self._revocations.is_revoked((key,), begun=code.grant.agreed)
-        if not used and await self._revocations.claim(key, at=self._now(), until=code.until) is None:
+        if await self._revocations.claim(key, at=self._now(), until=code.until) is None:
             return True
         self.end(code.grant)
         return False
@@ -231,7 +232,7 @@ class Grants:
             used = await self._revocations.claim(this, at=now, until=now + AGAIN_SECONDS)
             used = now if used is None else used
             self._revocations.revoke(latest, at=turn, until=ends)
-        if used is None or now >= used + AGAIN_SECONDS:
+        if used is None:
             self.end(grant)
             raise TokenRevoked("a refresh token was used again")
         return self.tokens(grant, turn=turn + 1, at=used)

@@ -49,6 +49,8 @@ ANSWER_SECONDS = 15.0
 """The longest a sign-in waits for the provider's token endpoint and keys."""
 SCOPES = ("openid", "email", "profile")
 AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+DENIALS = frozenset({"access_denied", "consent_required", "user_cancelled_authorize", "user_cancelled_login"})
+"""RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6, and as Apple and LinkedIn say it."""
 WORDS_AT_MOST = 200
 """Characters of a provider's description of an error that are repeated."""
 
@@ -458,7 +460,7 @@ def _refusal(error: str, description: object = None) -> SignInError:
     """What a provider's error code means (RFC 6749 sections 4.1.2.1 and 5.2), and its own words if short."""
     words = description if isinstance(description, str) and description.isprintable() else ""
     said = f"the provider says {error[:60]!r}" + (f": {words[:WORDS_AT_MOST]!r}" if words else "")
-    if error == "access_denied":
+    if error in DENIALS:
         refusal: SignInError = ConsentDenied(said)
     elif error in ("invalid_client", "unauthorized_client"):
         refusal = ClientRefused(f"{said}; check the client id and secret")

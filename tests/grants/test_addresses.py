@@ -92,6 +92,7 @@ def test_an_answer_never_goes_there(uri: str) -> None:
         ("http://x@127.0.0.1:5/cb", "http://127.0.0.1:5/cb", False),
         ("http://127.0.0.1:5/cb#x", "http://127.0.0.1:5/cb", False),
         ("https://127.0.0.1:5/cb", "http://127.0.0.1:5/cb", False),
+        ("http://127.0.0.1:5/cb", "https://127.0.0.1:5/cb", False),
         ("https://client.example:5/cb", "https://client.example/cb", False),
         ("https://client.example/cb/../x", "https://client.example/x", False),
         ("https://client.example/CB", "https://client.example/cb", False),

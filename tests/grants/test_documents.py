@@ -155,6 +155,8 @@ async def test_a_document_that_is_wrong_connects_nothing(document: dict[str, Any
         "https://client.example:8443/b",
         "https://client.example\\@evil.example/b",
         "https://client.example/b c",
+        "https://client.example/\u00e9.json",
+        "https://client.example/b\x7f",
         "https:///b",
         "https://client.example/" + "x" * 512,
         "HTTPS://client.example/b",

@@ -10,6 +10,8 @@ import pytest
 
 from auth import Auth
 from auth.errors import AuthError, SessionUnchecked, TokenRevoked
+from auth.grants import Grants
+from auth.grants.grant import Grant
 from auth.grants.program import Program as Client
 from auth.settings import Settings
 from tests.support.app_server import Browser
@@ -130,14 +132,19 @@ def parts(clock: Clock, **changes: Any) -> Auth:
     return Auth(sound_settings(people_tokens=True, **changes), now=clock)
 
 
-def granted(auth: Auth, **claims: str) -> bytes:
-    """An access token that somebody agreed to."""
+def agreed(auth: Auth, **claims: str) -> tuple[Grants, Grant]:
+    """Something that somebody agreed to."""
     session: dict[str, Any] = {}
     auth.sessions.begin(session, "acme", {"sub": "ada-1", "name": "Ada", "email": "ada@example.com", **claims})
     person = auth.sessions.held_in(session)
     assert person and auth.programs
-    grant = auth.programs.grants.begin(person, CLIENT, "http://127.0.0.1/cb", ())
-    return auth.programs.grants.tokens(grant).access_token.encode()
+    return auth.programs.grants, auth.programs.grants.begin(person, CLIENT, "http://127.0.0.1/cb", ())
+
+
+def granted(auth: Auth, **claims: str) -> bytes:
+    """An access token of it."""
+    grants, grant = agreed(auth, **claims)
+    return grants.tokens(grant).access_token.encode()
 
 
 def error_at(auth: Auth, token: bytes) -> str:
@@ -208,17 +215,39 @@ def test_what_cannot_be_checked_is_neither_in_nor_out() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_code_is_not_used_up_while_it_cannot_be_checked() -> None:
+    """The program may come with it once more."""
+    clock = Clock()
+    grants, grant = agreed(parts(clock))
+    code = grants.open_code(grants.code(grant, redirect_uri="", code_challenge=""))
+    clock.advance(5)
+    after = parts(clock, redis_url="redis://127.0.0.1:1/0")
+    assert code and after.programs
+    with pytest.raises(SessionUnchecked):
+        await after.programs.grants.use_up(code)
+    assert not vars(after.revocations)["_ended"]
+
+
+@pytest.mark.anyio
+async def test_what_has_ended_is_remembered_once() -> None:
+    """However many of its refresh tokens come after that."""
+    auth = parts(Clock())
+    grants, grant = agreed(auth)
+    token = grants.open_refresh_token(grants.tokens(grant).refresh_token)
+    assert token
+    grants.end(grant)
+    with pytest.raises(TokenRevoked):
+        await grants.renewed(token)
+    assert len(vars(auth.revocations)["_ended"]) == 1
+
+
+@pytest.mark.anyio
 async def test_what_is_remembered_is_bounded_by_the_grants_and_given_back() -> None:
     """One fact for each grant that is renewed, however often, and one more for a minute."""
     clock = Clock()
     auth = parts(clock)
-    assert auth.programs
-    session: dict[str, Any] = {}
-    auth.sessions.begin(session, "acme", {"sub": "ada-1"})
-    person = auth.sessions.held_in(session)
-    assert person
-    grants = auth.programs.grants
-    tokens = grants.tokens(grants.begin(person, CLIENT, "http://127.0.0.1/cb", ()))
+    grants, grant = agreed(auth)
+    tokens = grants.tokens(grant)
     for _ in range(40):
         clock.advance(61)
         token = grants.open_refresh_token(tokens.refresh_token)

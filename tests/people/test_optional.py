@@ -339,6 +339,15 @@ def test_what_the_provider_says_of_a_refusal_is_shown_and_logged(
     assert WORDS in caplog.text
 
 
+@pytest.mark.parametrize(
+    "error", ["access_denied", "consent_required", "user_cancelled_authorize", "user_cancelled_login"]
+)
+def test_to_refuse_at_the_provider_is_no_fault_of_its(acme: Provider, app: AppServer, error: str) -> None:
+    with acme.faulty(callback=failed(error)), app.browser() as browser:
+        response = browser.sign_in()
+    assert (response.status_code, heading(response)) == (403, "You were not signed in")
+
+
 @pytest.mark.parametrize("words", ["two\nlines", "x" * 201, "\u202egnol"], ids=["lines", "long", "turned round"])
 def test_a_description_that_is_no_short_line_is_not_shown(acme: Provider, app: AppServer, words: str) -> None:
     with acme.faulty(callback=failed("access_denied", error_description=words)), app.browser() as browser:
