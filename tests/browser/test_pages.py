@@ -85,6 +85,20 @@ def main_long_name(person: Person, clock: Clock) -> None:
     expect(tab.get_by_role("heading", name="Hello, Maximiliana")).to_be_visible()
 
 
+def main_right_to_left(person: Person, clock: Clock) -> None:
+    tab = person.opens("/login")
+    tab.get_by_label("E-mail address").fill("amira@example.com")
+    tab.get_by_label("Name, if any").fill("أميرة القاضي")
+    tab.get_by_role("button", name="Sign in").click()
+    expect(tab.get_by_role("heading", name="Hello, أميرة القاضي")).to_be_visible()
+
+
+def main_without_a_name(person: Person, clock: Clock) -> None:
+    tab = person.opens("/login")
+    tab.get_by_role("button", name="nameless@example.com").click()
+    expect(tab.get_by_role("heading", name="Hello, nameless@example.com")).to_be_visible()
+
+
 def denied(person: Person, clock: Clock) -> None:
     person.opens("/login")
     person.tab.get_by_role("button", name="Cancel").click()
@@ -205,6 +219,8 @@ PAGES: dict[str, tuple[Callable[[Person, Clock], None], str, str]] = {
     "chooser-mistake": (chooser_mistake, "local", "Choose an account"),
     "main": (main, "local", f"Hello, {ADA}"),
     "main-long-name": (main_long_name, "local", "Hello, Maximiliana"),
+    "main-right-to-left": (main_right_to_left, "local", "Hello, أميرة القاضي"),
+    "main-without-a-name": (main_without_a_name, "local", "Hello, nameless@example.com"),
     "denied": (denied, "local", "You were not signed in"),
     "expired": (expired, "local", "This sign-in took too long"),
     "not-allowed": (not_allowed, "choosy", "This account may not enter"),
