@@ -265,3 +265,21 @@ def test_settings_are_what_turns_it_on() -> None:
     assert sound_settings(mcp_server=True, people_tokens=False).has_people_tokens is False
     assert sound_settings(people_tokens=True).has_people_tokens is True
     assert json.dumps(sound_settings(people_tokens=True).people_tokens) == "true"
+
+
+def test_what_one_app_gave_is_nothing_to_another_with_the_same_keys() -> None:
+    """Where a program's client id is an address, it is the same at both."""
+    grants, grant = agreed(parts(Clock()))
+    other = parts(Clock(), public_url="https://other.example.com").programs
+    assert other
+    code, tokens = grants.code(grant, redirect_uri="", code_challenge=""), grants.tokens(grant)
+    assert grants.open_code(code) and grants.open_refresh_token(tokens.refresh_token)
+    assert other.grants.open_code(code) is None
+    assert other.grants.open_refresh_token(tokens.refresh_token) is None
+    assert other.grants.open_any(tokens.access_token) is None
+
+
+def test_a_program_has_no_session() -> None:
+    """So nothing that asks for one, such as consent, takes it for the person in front of a browser."""
+    grants, grant = agreed(parts(Clock()))
+    assert grants.identity(grants.tokens(grant).access_token.encode()).session_id is None

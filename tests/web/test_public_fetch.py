@@ -194,3 +194,22 @@ async def test_only_a_few_are_asked_at_once() -> None:
         fetch = PublicFetch(http, resolve=resolve)
         await asyncio.gather(*(fetch(DOCUMENT) for _ in range(20)))
     assert most == AT_ONCE
+
+
+async def test_a_name_service_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth.web.public_fetch.DEADLINE", 0.01)
+
+    async def resolve(host: str) -> Sequence[str]:
+        await asyncio.sleep(60)
+        return ()
+
+    async with httpx2.AsyncClient() as http, asyncio.timeout(10):
+        with pytest.raises(FetchFailed, match="did not answer in time"):
+            await PublicFetch(http, resolve=resolve)(DOCUMENT)
+
+
+async def test_a_host_that_no_name_service_can_be_asked_for_is_not_known() -> None:
+    """A label of more than 63 characters."""
+    async with httpx2.AsyncClient() as http:
+        with pytest.raises(FetchFailed, match="has a host that is not known"):
+            await PublicFetch(http)(f"https://{'x' * 64}.example/client.json")
