@@ -245,6 +245,7 @@ def test_files_go_up_and_come_down(opens: Opens) -> None:
 
 def test_a_browser_remembers(opens: Opens) -> None:
     demo = opens("browser_state")
+    demo.tab.wait_for_timeout(1000)  # the event of the load empties the box
     demo.types("Word", "kept")
     expect(demo.tab.locator(".progress-text, .generating")).to_have_count(0)
     demo.tab.wait_for_function("localStorage.getItem('demo')")

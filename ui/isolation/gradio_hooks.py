@@ -30,7 +30,7 @@ import gradio as gr
 import mcp.server.sse
 import orjson
 from anyio.to_thread import run_sync
-from fastapi.routing import APIRoute, _IncludedRouter
+from fastapi.routing import _IncludedRouter
 from gradio import caching, image_utils, processing_utils, queueing, route_utils, routes, utils
 from gradio.blocks import Block, BlocksConfig
 from gradio.components.chatbot import ComponentMessage
@@ -44,7 +44,7 @@ from gradio_client.utils import is_file_obj, is_http_url_like, traverse  # type:
 from jinja2 import FunctionLoader
 from pydantic import AfterValidator, BaseModel, create_model
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -668,7 +668,7 @@ def shorten_search(app: routes.App) -> None:
     flat: list[BaseRoute] = []
     for route in app.router.routes:
         flat += route.original_router.routes if isinstance(route, _IncludedRouter) else [route]
-    app.router.routes[:] = sorted(flat, key=lambda route: not isinstance(route, APIRoute) or "{" in route.path)
+    app.router.routes[:] = sorted(flat, key=lambda route: not isinstance(route, Route) or "{" in route.path)
 
 
 def queue_problem(app: routes.App) -> str | None:

@@ -163,7 +163,7 @@ def _take_over(stream: TextIO) -> Printed:
     print_to_file = TracebackException.print
 
     def print_or_log(self: TracebackException, *, file: Any = None, chain: bool = True) -> None:
-        if file in (None, printed):
+        if (sys.stderr if file is None else file) is printed:
             what = "".join(self.format_exception_only()).strip()[:500]
             logging.getLogger("stderr").error("%s", what, extra={"exception": "".join(self.format(chain=chain))})
         else:
