@@ -42,6 +42,21 @@ def draw(found: dict[str, Section], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+def write(found: dict[str, Section]) -> None:
+    """The results so far: a section that fails loses none of those before it."""
+    about = [
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `python -m tests.bench`",
+        machine(),
+        versions(*PACKAGES),
+    ]
+    sections = [f"## {SECTIONS[name]}\n\n{section}" for name, section in found.items()]
+    top = "# Measured beside others\n\nWritten by the bench itself. A multiple is of the median of each round, with"
+    top += " the middle half of the rounds in parentheses.\n\n" + "\n".join(f"- {line}" for line in about)
+    text = "\n\n".join([top, "![Ratios](results.svg)", *sections])
+    (HERE / "RESULTS.md").write_text(text, "utf-8")
+    draw(found, HERE / "results.svg")
+
+
 def main() -> None:
     chosen = sys.argv[1:] or list(SECTIONS)
     if unknown := set(chosen) - SECTIONS.keys():
@@ -52,18 +67,8 @@ def main() -> None:
         with spawn.Pool(1) as pool:
             found[name] = pool.apply(run, (name,))
         print(f"## {SECTIONS[name]}\n\n{found[name]}", flush=True)
-    if list(found) == list(SECTIONS):
-        about = [
-            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `python -m tests.bench`",
-            machine(),
-            versions(*PACKAGES),
-        ]
-        sections = [f"## {SECTIONS[name]}\n\n{section}" for name, section in found.items()]
-        top = "# Measured beside others\n\nWritten by the bench itself. A multiple is of the median of each round, with"
-        top += " the middle half of the rounds in parentheses.\n\n" + "\n".join(f"- {line}" for line in about)
-        text = "\n\n".join([top, "![Ratios](results.svg)", *sections])
-        (HERE / "RESULTS.md").write_text(text, "utf-8")
-        draw(found, HERE / "results.svg")
+        if chosen == list(SECTIONS):
+            write(found)
 
 
 if __name__ == "__main__":
