@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -78,12 +79,16 @@ class Main:
             value = [path.strip() for path in os.environ.get(f"GRADIO_{name.upper()}", "").split(",") if path.strip()]
         return SIGNATURE.parameters[name].default if value is None else value
 
+    @cached_property
+    def title(self) -> Any:
+        """The app's own: text, or text in several languages; None where it has none."""
+        return self.blocks.title if self.blocks.title != gr.Blocks().title else None
+
     def configured(self, settings: Settings) -> Settings:
         """`settings`, with what the app asks for itself."""
         asked: dict[str, Any] = {"mcp_server": settings.mcp_server or bool(self.of("mcp_server"))}
-        title = self.blocks.title
-        if isinstance(title, str) and title != gr.Blocks().title and "app_title" not in settings.model_fields_set:
-            asked["app_title"] = title[:TITLE_AT_MOST]
+        if isinstance(self.title, str) and "app_title" not in settings.model_fields_set:
+            asked["app_title"] = self.title[:TITLE_AT_MOST]
         return settings.model_copy(update=asked)
 
     def options(self, *, theme: gr.Theme, head: str) -> dict[str, Any]:

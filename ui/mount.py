@@ -117,7 +117,7 @@ def mount_main(
             return None
 
     lead_to_sign_out(blocks, f"{auth.site.prefix}/logout")
-    if blocks.title == gr.Blocks().title:
+    if main.title is None:
         blocks.title = settings.app_title
     look = main_look(
         title=settings.app_title,
