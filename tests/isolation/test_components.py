@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,7 +15,7 @@ from uuid import uuid4
 import gradio as gr
 import pytest
 
-from tests.isolation.support import API, Caller, file_object, person
+from tests.isolation.support import API, Caller, file_object, host_elsewhere, person
 from tests.support.app_server import AppServer
 from tests.support.provider import Provider
 
@@ -82,28 +80,10 @@ def showing() -> gr.Blocks:
 asked: list[str] = []
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        asked.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(MARK.encode())
-
-    do_HEAD = do_GET  # noqa: N815 - named by the protocol
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with host_elsewhere(MARK.encode(), asked) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

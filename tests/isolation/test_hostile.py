@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +21,7 @@ import gradio as gr
 import pytest
 
 from auth import identity_of
-from tests.isolation.support import API, FILE_DATA, Caller, file_object, person, signed_in
+from tests.isolation.support import API, FILE_DATA, Caller, file_object, host_elsewhere, person, signed_in
 from tests.support.app_server import AppServer
 from tests.support.provider import Provider
 
@@ -114,30 +113,11 @@ def attack_blocks() -> gr.Blocks:
     return blocks
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        fetched.append(self.path)
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<script>alert(1)</script>")
-
-    do_HEAD = do_GET  # noqa: N815 - named by the protocol
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[str]:
     """A host that somebody else runs."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with host_elsewhere(b"<script>alert(1)</script>", fetched) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
