@@ -18,7 +18,8 @@ from tests.support.clock import Clock
 from ui.isolation.files import Files
 from ui.isolation.limits import Accounts, Limits, SessionTable
 from ui.isolation.middleware import BODY_BYTES, Isolation
-from ui.isolation.rooms import DAY_SECONDS, LINK_SECONDS, Rooms, is_in, room_here
+from ui.isolation.paths import is_in
+from ui.isolation.rooms import DAY_SECONDS, LINK_SECONDS, Rooms, room_here
 from ui.isolation.routes import Judge
 
 KEY = "kQ7vX2mPz9RtB4nWc6LyH8sDf3GjA5eU"

@@ -17,10 +17,11 @@ from collections import defaultdict
 
 from auth.settings import SettingsError
 from ui.isolation import gradio_hooks, probe
+from ui.isolation.gradio_hooks import patch
 
 MISSING = object()
 replaced = defaultdict(list)
-replace, always = gradio_hooks._replace, gradio_hooks._always
+replace, always = patch.replace, patch.always
 
 
 def note(owner, name):
@@ -39,9 +40,9 @@ def noting_always(kind, name, value):
     always(kind, name, value)
 
 
-gradio_hooks._replace, gradio_hooks._always = noting_replace, noting_always
+patch.replace, patch.always = noting_replace, noting_always
 gradio_hooks.hooks()
-gradio_hooks._replace, gradio_hooks._always = replace, always
+patch.replace, patch.always = replace, always
 
 
 def put(owner, name, value):

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from auth.errors import NotFound
 from auth.web import header
-from ui.isolation.gradio_hooks import is_listed, real_path
+from ui.isolation.paths import is_listed, real_path
 from ui.isolation.rooms import Room
 
 HEADERS = {

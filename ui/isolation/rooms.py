@@ -14,6 +14,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID, uuid4
 
+from ui.isolation.paths import is_in
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -115,8 +117,3 @@ _here: ContextVar[Room | None] = ContextVar("room", default=None)
 def room_here() -> Room | None:
     """The room that the running code is in; None where nobody is being served, as in a thread that an app starts."""
     return _here.get()
-
-
-def is_in(place: str, folder: str) -> bool:
-    """A path is this folder or lies in it. Compared case-insensitively: some file systems are."""
-    return f"{place}/".casefold().startswith(f"{folder.rstrip('/')}/".casefold())

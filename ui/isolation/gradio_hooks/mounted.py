@@ -1,0 +1,51 @@
+"""What the host asks of a mounted app, and sets in it."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi.routing import _IncludedRouter
+from gradio import routes, utils
+from gradio.data_classes import _StaticFiles
+from starlette.routing import BaseRoute, Route
+
+from ui.isolation.gradio_hooks import patch
+
+
+def shorten_search(app: routes.App) -> None:
+    """Have a request's route found sooner: Gradio includes a router of its own, which FastAPI looks through twice, and
+    the routes of events come late in it.
+
+    A route of one path alone can come first: one before it that matched the same path would always hide it.
+    """
+    flat: list[BaseRoute] = []
+    for route in app.router.routes:
+        flat += route.original_router.routes if isinstance(route, _IncludedRouter) else [route]
+    app.router.routes[:] = sorted(flat, key=lambda route: not isinstance(route, Route) or "{" in route.path)
+
+
+def served_folders(app: routes.App) -> tuple[list[Path], list[Path]]:
+    """What the app's author opens to everybody who is in, and what nobody may read all the same."""
+    blocks = app.get_blocks()
+    opened = [*blocks.allowed_paths, *_StaticFiles.all_paths, utils.get_cache_folder()]
+    return [Path(path) for path in opened], [Path(path) for path in blocks.blocked_paths]
+
+
+def forget_upload(upload_id: str) -> None:
+    """Gradio would keep a name for each upload whose progress was ever asked for."""
+    routes.file_upload_statuses._signals.pop(upload_id, None)
+
+
+def is_in_space() -> bool:
+    return utils.get_space() is not None
+
+
+def moved_argument(blocks: gr.Blocks, name: str) -> Any:
+    """What was given to `Blocks()` of the arguments that moved to `launch()`; None where nothing was."""
+    return getattr(blocks, f"_deprecated_{name}")
+
+
+def limit_threads(blocks: gr.Blocks, threads: int) -> None:
+    """As `launch(max_threads=)` does, which `gr.mount_gradio_app` has no argument for."""
+    blocks.max_threads = threads
+    patch.replace(blocks._queue, "max_thread_count", threads)

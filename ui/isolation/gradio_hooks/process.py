@@ -1,0 +1,83 @@
+"""What the whole process needs, set before Blocks are built."""
+
+import re
+import sys
+import tempfile
+from functools import cache
+from multiprocessing.util import get_temp_dir
+from typing import Any
+
+import gradio as gr
+import mcp.server.sse
+from gradio import caching, image_utils, processing_utils, queueing, routes
+from gradio.blocks import Block
+from gradio_client.snippet import generate_code_snippets  # type: ignore[import-untyped]
+
+from ui.isolation.gradio_hooks import patch
+from ui.isolation.gradio_hooks.caches import cache_key, cache_keys, cache_prefix, drawings_here, new_uuid
+from ui.isolation.gradio_hooks.chat import keep_to_own_scripts
+from ui.isolation.gradio_hooks.files import RoomFiles, leave_addresses
+from ui.isolation.gradio_hooks.running import Event, RoomFolder, SameRoomExecutor
+
+BODIES = (
+    "PredictBody",
+    "SimplePredictBody",
+    "CancelBody",
+    "ResetBody",
+    "ComponentServerJSONBody",
+    "ComponentServerBlobBody",
+)
+"""Gradio's models of a body that names a session, an event or a file."""
+READERS = ((gr.Dataframe, "postprocess"), (gr.Label, "postprocess"), (image_utils, "extract_svg_content"))
+
+
+@cache
+def hooks() -> RoomFiles:
+    """Those of this process, set when they are asked for first."""
+    get_temp_dir()  # of multiprocessing: one for the process, and sockets in it must not have long paths
+    files = RoomFiles()
+    replaced = {
+        "get_upload_folder": files.folder,
+        "DEFAULT_TEMP_DIR": RoomFolder(files.folder),
+        "ThreadPoolExecutor": SameRoomExecutor,
+    }
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "gradio":
+            for attribute in replaced.keys() & vars(module).keys():
+                patch.replace(module, attribute, replaced[attribute])
+    patch.replace(tempfile, "gettempdir", files.temporary_folder)
+    patch.always(Block, "GRADIO_CACHE", lambda block: files.folder())
+    patch.always(routes.App, "uploaded_file_dir", lambda app: files.folder())
+    patch.always(gr.ImageEditor, "blob_storage", drawings_here)
+    leave_addresses()
+    patch.replace(processing_utils, "_check_allowed", files.check_allowed)
+    patch.replace(processing_utils, "check_all_files_in_cache", files.check_arguments)
+    patch.replace(processing_utils, "async_ssrf_protected_get", files.fetch)
+    for owner, reader in READERS:
+        patch.replace(owner, reader, files.checking_names(getattr(owner, reader)))
+    keep_to_own_scripts()
+    patch.replace(processing_utils, "move_files_to_cache", files.move_files_to_cache)
+    patch.replace(processing_utils, "async_move_files_to_cache", files.async_move_files_to_cache)
+    for body in BODIES:
+        patch.replace(routes, body, files.of_the_room(getattr(routes, body)))
+    patch.replace(routes, "generate_code_snippets", snippets_with_token)
+    patch.replace(queueing, "Event", Event)
+    patch.replace(caching._CacheStore, "_session_key", cache_key)
+    patch.replace(caching._CacheStore, "_session_prefix", cache_prefix)
+    patch.replace(caching._CacheStore, "keys", cache_keys)
+    patch.replace(mcp.server.sse, "uuid4", new_uuid)
+    patch.replace(routes, "attach_oauth", lambda app: None)
+    return files
+
+
+def snippets_with_token(*args: Any, **kwargs: Any) -> dict[str, str]:
+    """How a program calls a function: with a token, for without one nothing here answers it."""
+    made = generate_code_snippets(*args, **kwargs)
+    python = r'\1, headers={"Authorization": "Bearer TOKEN"})'
+    javascript = r'\1, { headers: { Authorization: "Bearer TOKEN" } })'
+    return {
+        **made,
+        "python": re.sub(r'(Client\("[^"]*")\)', python, made["python"]),
+        "javascript": re.sub(r'(Client\.connect\("[^"]*")\)', javascript, made["javascript"]),
+        "bash": made["bash"].replace("curl ", 'curl -H "Authorization: Bearer TOKEN" '),
+    }
