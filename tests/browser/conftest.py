@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -86,6 +89,44 @@ class Person:
         return {cookie["name"]: cookie["value"] for cookie in self.context.cookies()}
 
 
+class Elsewhere(ThreadingHTTPServer):
+    """Another origin, which remembers what it was asked for and lets everybody in."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Elsewhere)
+        self.asked: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    server: Elsewhere
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        kinds = {"js": "text/javascript", "css": "text/css", "es": "text/event-stream"}
+        self.send_header("Content-Type", kinds.get(self.path.rpartition(".")[2], "text/html"))
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815 - the library's name
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    server = Elsewhere()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """For one module: Playwright keeps an event loop in this thread, and other tests run their own."""
@@ -103,11 +144,17 @@ class Peer:
     label: str
     issuer: str = "http://127.0.0.1:9"
     client_secret: str = "the-apps-own-secret-there"
+    response_mode: Literal["query", "form_post"] = "query"
 
     def settings(self, name: str) -> ProviderSettings:
         secret = SecretStr(self.client_secret)
         return ProviderSettings(
-            name=name, label=self.label, issuer=self.issuer, client_id="the-app", client_secret=secret
+            name=name,
+            label=self.label,
+            issuer=self.issuer,
+            client_id="the-app",
+            client_secret=secret,
+            response_mode=self.response_mode,
         )
 
 

@@ -16,8 +16,7 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ADA, Enter
-from tests.browser.test_policy import Elsewhere
+from tests.browser.conftest import ADA, Elsewhere, Enter
 from tests.support.app_server import AppServer
 from tests.support.program import Program
 
@@ -83,12 +82,9 @@ def agree(tab: Page) -> None:
 
 
 @pytest.fixture
-def web_page() -> Iterator[str]:
+def web_page(elsewhere: Elsewhere) -> str:
     """The address of an empty page on another site."""
-    server = Elsewhere()
-    yield server.url.replace("127.0.0.1", "localhost") + "/page"
-    server.shutdown()
-    server.server_close()
+    return elsewhere.url.replace("127.0.0.1", "localhost") + "/page"
 
 
 # -- another site's page ----------------------------------------------------------------------------------------------

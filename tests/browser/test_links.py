@@ -13,8 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Error as PlaywrightError
 
-from tests.browser.conftest import Enter, Person
-from tests.browser.test_policy import Elsewhere
+from tests.browser.conftest import Elsewhere, Enter, Person
 from tests.support.app_server import AppServer
 
 API = "/gradio/gradio_api"
@@ -33,14 +32,6 @@ def chatting() -> gr.Blocks:
             gr.Button(f"{name} of its own").click(lambda value: value, block, block, api_name=f"repeat_{name}")
         gr.Button("picture").click(lambda path: path, picture, gr.Image(elem_id="shown"), api_name="show_picture")
     return blocks
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Elsewhere]:
-    server = Elsewhere()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="module")

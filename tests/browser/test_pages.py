@@ -32,7 +32,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 @pytest.fixture(scope="module")
 def several() -> Iterator[AppServer]:
     """An app with Google and another provider, neither of which answers."""
-    providers = {"google": Peer(label="Google"), "acme": Peer(label="Acme Corporation")}
+    providers = {"google": Peer(label="Google"), "acme": Peer(label="Acme Corporation", response_mode="form_post")}
     with AppServer(providers, app_title="Quarterly figures of the whole company") as server:
         yield server
 
@@ -118,6 +118,17 @@ def not_allowed(person: Person, clock: Clock) -> None:
 def unverified(person: Person, clock: Clock) -> None:
     person.opens("/login")
     person.tab.get_by_role("button", name="Una Firmed").click()
+
+
+def come_by_post(person: Person, clock: Clock) -> None:
+    """As it stands until its script has sent it on, and where none runs."""
+    url = person.server.url
+    person.tab.route(
+        f"{url}/auth/acme",
+        lambda route: route.fulfill(status=204) if route.request.headers["origin"] == url else route.continue_(),
+    )
+    person.visits_another_site(f'<form method="post" action="{url}/auth/acme"><button name="code">Go</button></form>')
+    person.tab.get_by_role("button", name="Go").click()
 
 
 def used_callback(person: Person, clock: Clock) -> None:
@@ -225,6 +236,7 @@ PAGES: dict[str, tuple[Callable[[Person, Clock], None], str, str]] = {
     "expired": (expired, "local", "This sign-in took too long"),
     "not-allowed": (not_allowed, "choosy", "This account may not enter"),
     "unverified": (unverified, "choosy", "This account may not enter"),
+    "come-by-post": (come_by_post, "several", "Signing you in"),
     "used-callback": (used_callback, "local", "This sign-in is over"),
     "not-found": (not_found, "local", "Not found"),
     "not-found-inside": (not_found_inside, "local", "Not found"),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import gradio as gr
 import pytest
@@ -15,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 
 from auth.content_policy import SOURCE_DIRECTIVES
-from tests.browser.conftest import Enter, Person
+from tests.browser.conftest import Elsewhere, Enter, Person
 from tests.support.app_server import AppServer
 from tests.support.component_blocks import COMPONENTS, component_blocks
 
@@ -102,44 +100,6 @@ def test_sound_and_pictures_can_be_recorded_uploaded_and_shown(enter: Enter) -> 
 
 
 # -- what others put into a page --------------------------------------------------------------------------------------
-
-
-class Elsewhere(ThreadingHTTPServer):
-    """Another origin, which remembers what it was asked for and lets everybody in."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Elsewhere)
-        self.asked: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class _Elsewhere(BaseHTTPRequestHandler):
-    server: Elsewhere
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(200)
-        kinds = {"js": "text/javascript", "css": "text/css", "es": "text/event-stream"}
-        self.send_header("Content-Type", kinds.get(self.path.rpartition(".")[2], "text/html"))
-        self.send_header("Access-Control-Allow-Origin", "*")
-        self.end_headers()
-
-    do_POST = do_GET  # noqa: N815 - the library's name
-
-    def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Elsewhere]:
-    server = Elsewhere()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 def wall() -> gr.Blocks:
