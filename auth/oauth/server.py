@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError, OAuth2Request
+from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidClientError, InvalidRequestError, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
@@ -84,6 +84,8 @@ class OAuthServer(AuthorizationServer):
         if error.redirect_uri:
             location = self.location(error.redirect_uri, dict(error.get_body()))
             return self.handle_response(303, "", [("Location", location)])
+        if isinstance(error, InvalidClientError) and request and "authorization" in request.headers:
+            error.status_code = 401  # section 5.2, with a challenge
         response: Response = super().handle_error_response(request, error)
         return response
 
@@ -97,7 +99,10 @@ class OAuthServer(AuthorizationServer):
         """The token endpoint's answer (RFC 6749 sections 5.1 and 5.2)."""
         response: Response
         try:
-            response = self.create_token_response(await self.prepared(OAuthRequest(request, await params_of(request))))
+            asked = OAuthRequest(request, await params_of(request))
+            if not asked.payload.grant_type:
+                raise InvalidRequestError("Missing 'grant_type' in request.")
+            response = self.create_token_response(await self.prepared(asked))
         except OAuth2Error as error:
             response = self.handle_error_response(None, error)
         except ValueError:  # what Authlib makes of Basic credentials that are not base64 or not UTF-8

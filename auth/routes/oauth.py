@@ -45,14 +45,16 @@ class CrossOriginRoute(APIRoute):
     """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Here, so that a preflight request is answered and errors can be read too.
+        # Here, so that a preflight request is answered and errors can be read too. Those are JSON: that a program takes
+        # pages (Java's clients say so unless they are told not to) makes nobody of it who reads one.
+        headers = [(name, value) for name, value in scope["headers"] if name != b"accept"]
         route = CORSMiddleware(
             super().handle,
             allow_origins=["*"],
             allow_methods=["GET", "POST"],
             allow_headers=["MCP-Protocol-Version"],
         )
-        await route(scope, receive, send)
+        await route({**scope, "headers": headers}, receive, send)
 
 
 def resource_routes(resources: ProtectedResources) -> APIRouter:

@@ -116,6 +116,14 @@ def test_nobody_is_redirected_before_they_have_signed_in(
         assert answered(consent_page(nobody, program.request(**changes)))["error"] == error
 
 
+def test_two_faults_at_once_lead_nowhere(program: Program, ada: Browser) -> None:
+    """Whichever is found first, an address that was not registered is never redirected to."""
+    for nowhere in NOWHERE.values():
+        for told, _ in TOLD.values():
+            answer = ada.get(program.request(**{**told, **nowhere}), headers=FOLLOWED)
+            assert (answer.status_code, "location" in answer.headers) == (400, False), {**told, **nowhere}
+
+
 def test_two_resources_of_this_app_may_be_asked_for(program: Program, ada: Browser) -> None:
     """RFC 8707 section 2: the one parameter that may be there more than once."""
     more = f"&resource={program.app.url}/&resource={program.app.url}/gradio/gradio_api/mcp"

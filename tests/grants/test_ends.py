@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auth import Auth
-from auth.errors import AuthError, SessionUnchecked, TokenRevoked
+from auth.errors import AuthError, ConsentInvalid, SessionUnchecked, TokenRevoked
 from auth.grants import Grants
 from auth.grants.grant import Grant
 from auth.grants.program import Program as Client
@@ -269,14 +269,17 @@ def test_settings_are_what_turns_it_on() -> None:
 
 def test_what_one_app_gave_is_nothing_to_another_with_the_same_keys() -> None:
     """Where a program's client id is an address, it is the same at both."""
-    grants, grant = agreed(parts(Clock()))
-    other = parts(Clock(), public_url="https://other.example.com").programs
-    assert other
+    auth = parts(Clock())
+    grants, grant = agreed(auth)
+    programs, other = auth.programs, parts(Clock(), public_url="https://other.example.com").programs
+    assert programs and other
     code, tokens = grants.code(grant, redirect_uri="", code_challenge=""), grants.tokens(grant)
     assert grants.open_code(code) and grants.open_refresh_token(tokens.refresh_token)
     assert other.grants.open_code(code) is None
     assert other.grants.open_refresh_token(tokens.refresh_token) is None
     assert other.grants.open_any(tokens.access_token) is None
+    with pytest.raises(ConsentInvalid):
+        other.asked_on(programs.consent("client_id=https://client.example/client.json", "session"), "session")
 
 
 def test_a_program_has_no_session() -> None:

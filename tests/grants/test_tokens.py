@@ -51,7 +51,7 @@ REDEEMED = {
     "an address for a client id": ({"client_id": "https://evil.example/client.json"}, "invalid_grant"),
     "a secret": ({"client_secret": "guess"}, "invalid_client"),
     "another app's resource": ({"resource": "https://evil.example/"}, "invalid_target"),
-    "no grant type": ({"grant_type": None}, "unsupported_grant_type"),
+    "no grant type": ({"grant_type": None}, "invalid_request"),
     "a grant type that is none": ({"grant_type": "password"}, "unsupported_grant_type"),
     "client credentials": ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
     "the code as a refresh token": ({"grant_type": "refresh_token"}, "invalid_request"),
@@ -120,16 +120,23 @@ def test_a_body_that_is_no_form_is_an_error_of_the_client(program: Program, body
 
 
 @pytest.mark.parametrize("credentials", ["Basic %%%", "Basic //79", "Basic Og==", "Bearer x.y.z"])
-def test_credentials_that_no_program_has_are_an_error(program: Program, credentials: str) -> None:
-    answer = program.http.post(
-        "/oauth/token", data={"grant_type": "refresh_token"}, headers={"Authorization": credentials}
-    )
-    assert answer.status_code in (400, 401)
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
+def test_credentials_that_no_program_has_are_an_error(program: Program, path: str, credentials: str) -> None:
+    """RFC 6749 section 5.2: who tries them is told so by the status too."""
+    form = {"grant_type": "refresh_token", "token": "x"}
+    answer = program.http.post(path, data=form, headers={"Authorization": credentials})
+    assert (answer.status_code, error_of(answer)) == (401, "invalid_client")
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+    assert program.http.post(path, data=form).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/register", "/oauth/revoke"])
 def test_a_body_is_bounded(program: Program, path: str) -> None:
-    assert program.http.post(path, data={"code": "x" * 17_000}).status_code == 413
+    """And what a program is told is JSON, also where it takes pages, as Java's clients say by themselves."""
+    java = {"Accept": "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"}
+    answer = program.http.post(path, data={"code": "x" * 17_000}, headers=java)
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/json")
+    assert answer.json()["error"]
 
 
 # -- access tokens ----------------------------------------------------------------------------------------------------

@@ -215,7 +215,7 @@ REFUSED: dict[str, tuple[dict[str, str], tuple[str, str] | None, int, str]] = {
     "unknown client": (PROGRAM, ("another", "local-secret"), 401, "invalid_client"),
     "a person for an unproved client": (PERSON, ("local-program", "x"), 401, "invalid_client"),
     "a scope there is not": ({**PROGRAM, "scope": "local/read local/write"}, CREDENTIALS, 400, "invalid_scope"),
-    "no grant_type": ({}, CREDENTIALS, 400, "unsupported_grant_type"),
+    "no grant_type": ({}, CREDENTIALS, 400, "invalid_request"),
     "another grant_type": ({"grant_type": "authorization_code"}, CREDENTIALS, 400, "unsupported_grant_type"),
     "no username": ({"grant_type": "password", "password": "any"}, CREDENTIALS, 400, "invalid_request"),
     "no password": ({"grant_type": "password", "username": "ada"}, CREDENTIALS, 400, "invalid_request"),

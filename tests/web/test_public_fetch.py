@@ -176,6 +176,13 @@ async def test_a_name_that_is_not_known_is_a_failure() -> None:
             await PublicFetch(http, resolve=unknown)(DOCUMENT)
 
 
+async def test_a_name_that_leads_nowhere_is_a_failure() -> None:
+    internet = Internet(())
+    with pytest.raises(FetchFailed, match="public internet"):
+        await internet.fetch()
+    assert internet.asked == []
+
+
 async def test_only_a_few_are_asked_at_once() -> None:
     under_way = most = 0
 
