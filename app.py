@@ -1,6 +1,7 @@
 """A Gradio app that people enter with Google and programs with a Cognito token: `python app.py` serves it."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # Ctrl-C while the rest is imported, which takes seconds, ends it without a traceback
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    gc.disable()  # until all is imported: none of it is garbage, and looking takes a fifth of the time
 
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
@@ -50,6 +52,8 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
     # Here: mistakes are said before Gradio is imported, which takes seconds.
     from ui.mount import front_routes, load_main, mount_main, mount_sign_in
 
+    gc.freeze()  # what is imported stays
+    gc.enable()
     settings = (settings or Settings.load()).completed()
     main = load_main(settings)  # your app, and how it asks to be launched
     auth = Auth(main.configured(settings))

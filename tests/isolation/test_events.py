@@ -90,6 +90,10 @@ def pictures(text: str) -> tuple[Any, list[Any]]:
     return picture, [picture, picture]
 
 
+def above_none(number: int) -> dict[str, Any]:
+    return gr.validate(number > 0, "none")
+
+
 EVENTS = {
     "plain": plain,
     "asynchronous": asynchronous,
@@ -116,7 +120,9 @@ def blocks_of_events() -> gr.Blocks:
         audio.stream(plain, text, answer, api_name="stream", stream_every=60)
         text.change(plain, text, answer, api_name="change")
         gr.api(plain, api_name="api")
-
+        count, no_tool = gr.State(0), {"api_visibility": "undocumented"}
+        button.click(lambda number: number + 1, count, count, api_name="counted", **no_tool)
+        button.click(str, count, answer, validator=above_none, api_name="checked", **no_tool)
     return blocks
 
 
@@ -169,6 +175,14 @@ def test_components_take_and_show_values_in_their_callers_room(rooms: Callers) -
     for caller, expected, _ in rooms:
         room = expected.split()[1]
         assert caller.run("telling", "x") == [f"{room} {room}"]
+
+
+def test_a_validator_knows_what_its_callers_session_holds(rooms: Callers) -> None:
+    session = uuid4().hex
+    for caller, _, _ in rooms:
+        assert not caller.join("checked", None, session=session).is_success
+        caller.run("counted", None, session=session)
+        assert caller.run("checked", None, session=session) == ["1"]
 
 
 def test_what_components_write_lies_in_their_callers_room(rooms: Callers) -> None:

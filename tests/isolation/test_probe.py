@@ -69,6 +69,8 @@ print("found " + json.dumps(found))
 """
 
 UNNOTICED = {
+    "gradio.blocks.App": "it saves time, and keeps nobody apart",
+    "gradio.utils.MatplotlibBackendMananger": "the same",
     "get_upload_folder": "what asks for it has a hook of its own",
     "DEFAULT_TEMP_DIR": "of closed routes, and of MCP",
     "ImageEditor.blob_storage": "a drawing is sent in several requests",

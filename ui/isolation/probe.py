@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +39,6 @@ def prove() -> None:
     Raises:
         SettingsError: with a sentence for whoever starts the app.
     """
-    os.environ.setdefault("MPLBACKEND", "agg")  # as Gradio sets it for an event; Matplotlib takes 0.5 s to find one
     try:
         with ThreadPoolExecutor(1) as elsewhere:  # there may be a running loop here
             failed = elsewhere.submit(asyncio.run, _failed()).result()

@@ -33,6 +33,7 @@ def isolate_events(app: routes.App, rooms: Rooms, *, limits: Limits, is_still_va
         is_still_valid: of the request that an event came with: its caller's identity has not ended since.
     """
     blocks = app.get_blocks()
+    blocks.app = app  # the queue asks it for what an event's session holds, before the event's turn
     queue: Any = blocks._queue
     queue.__class__ = RoomQueue
     queue.limits = limits

@@ -1,15 +1,17 @@
 """What the whole process needs, set before Blocks are built."""
 
+import os
 import re
 import sys
 import tempfile
-from functools import cache
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
 from multiprocessing.util import get_temp_dir
 from typing import Any
 
 import gradio as gr
 import mcp.server.sse
-from gradio import caching, image_utils, processing_utils, queueing, routes
+from gradio import blocks, caching, image_utils, processing_utils, queueing, routes, utils
 from gradio.blocks import Block
 from gradio_client.snippet import generate_code_snippets  # type: ignore[import-untyped]
 
@@ -31,6 +33,21 @@ BODIES = (
 READERS = ((gr.Dataframe, "postprocess"), (gr.Label, "postprocess"), (image_utils, "extract_svg_content"))
 
 
+class AppLater(routes.App):
+    """What Blocks have for an app until they are mounted: they make one when they are put together and one more when
+    they get a queue, in a tenth of a second each, and neither ever answers a request.
+    """
+
+    @staticmethod
+    def create_app(*args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        pass
+
+
+def _agg(manager: type[AbstractContextManager[None]]) -> AbstractContextManager[None]:
+    """Around an event, in which Matplotlib draws without a window. Gradio loads it for that, used or not."""
+    return manager() if "matplotlib" in sys.modules else nullcontext()
+
+
 @cache
 def hooks() -> RoomFiles:
     """Those of this process, set when they are asked for first."""
@@ -45,6 +62,9 @@ def hooks() -> RoomFiles:
         if name.partition(".")[0] == "gradio":
             for attribute in replaced.keys() & vars(module).keys():
                 patch.replace(module, attribute, replaced[attribute])
+    patch.replace(blocks, "App", AppLater)
+    if os.environ.setdefault("MPLBACKEND", "agg") == "agg":
+        patch.replace(utils, "MatplotlibBackendMananger", partial(_agg, utils.MatplotlibBackendMananger))
     patch.replace(tempfile, "gettempdir", files.temporary_folder)
     patch.always(Block, "GRADIO_CACHE", lambda block: files.folder())
     patch.always(routes.App, "uploaded_file_dir", lambda app: files.folder())
