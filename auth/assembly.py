@@ -214,7 +214,7 @@ class Auth:
         Nothing here fails the start, and only what was signed out elsewhere is waited for, `SHARE_SECONDS` at most.
         """
         _ = self.sessions.named_groups  # every rule that there is to be has been made
-        keepers = [provider.run for provider in self.providers.values()]
+        keepers = [provider.published.run for provider in self.providers.values()]
         if self.verifier:
             keepers += [keys.run for keys in set(self.verifier.key_sets.values())]
         tasks = [asyncio.create_task(_once_listening(keeper)) for keeper in keepers]
@@ -260,8 +260,9 @@ class Auth:
 
     def readiness(self) -> tuple[list[str], bool]:
         """What fails just now, one line each, and whether anybody can come in all the same."""
-        problems = [f"{provider.name}: {provider.problem}" for provider in self.providers.values() if provider.problem]
-        ready = any(provider.ready for provider in self.providers.values())
+        published = {provider.name: provider.published for provider in self.providers.values()}
+        problems = [f"{name}: {one.problem}" for name, one in published.items() if one.problem]
+        ready = any(one.ready for one in published.values())
         if self.shared and self.shared.problem:
             problems.append(f"redis: {self.shared.problem}")
         if self.verifier:

@@ -29,17 +29,18 @@ async def examine_provider(
         f"back-channel logout {base_url}/auth/{provider.name}/backchannel-logout",
     )
     try:
-        metadata = await provider.metadata()
+        metadata = await provider.published.metadata()
     except ProviderUnavailable as error:
         return [addresses, wrong(what, error.reason, await _mend_issuer(provider, http))]
     findings = [addresses, ok(what, f"{metadata_url(provider.issuer)} is of the issuer {metadata.issuer}")]
     findings += _announced(what, metadata)
     try:
-        findings.append(ok(what, f"{metadata.jwks_uri} holds {len(await provider.load_keys())} keys that can be used"))
+        keys = await (await provider.published.keys()).load()
+        findings.append(ok(what, f"{metadata.jwks_uri} holds {len(keys)} keys that can be used"))
     except KeysUnavailable as error:
         findings.append(wrong(what, str(error), "The provider has to publish its signing keys there."))
     findings.append(await _clock(what, http, metadata_url(provider.issuer), now))
-    findings.append(await _credentials(what, provider))
+    findings.append(await _credentials(what, provider, metadata))
     return findings
 
 
@@ -88,10 +89,10 @@ async def _clock(what: str, http: httpx2.AsyncClient, url: str, now: Callable[[]
     return (warning if abs(skew) < SKEW_SECONDS[1] else wrong)(what, found, mend)
 
 
-async def _credentials(what: str, provider: Provider) -> Finding:
+async def _credentials(what: str, provider: Provider, metadata: Metadata) -> Finding:
     name = provider.name.upper()
     try:
-        error, description = await provider.try_credentials()
+        error, description = await provider.token_endpoint.try_credentials(metadata)
     except ProviderUnavailable as unavailable:
         return wrong(what, unavailable.reason, "The token endpoint has to answer for a sign-in to end.")
     said = f"{error} ({description})" if description else error

@@ -95,7 +95,7 @@ def login_routes(
         chosen = find(provider or first)
         next_path = safe_next(next, site.prefix)
         with _signing_in(chosen.name, next_path):
-            await chosen.metadata()
+            await chosen.published.metadata()
             before = links.apart(request.session)
             state, begun = begin_sign_in(request.session, chosen.name, links.mark(next_path), now=now())
             choose = request.session.pop("choose", None) is not None

@@ -156,18 +156,18 @@ async def test_a_provider_that_failed_ten_thousand_times_is_found_at_last(monkey
         trouble.strike()
         return published
 
-    monkeypatch.setattr("auth.people.provider.discover", discover)
+    monkeypatch.setattr("auth.people.published.discover", discover)
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(published_keys)) as http:
         tls = httpx2.create_ssl_context()
         provider = Provider(ACME, redirect_uri="https://app.example/auth", http=http, tls=tls, monotonic=clock)
-        async with running(provider.run(sleep=sleeper)) as task:
+        async with running(provider.published.run(sleep=sleeper)) as task:
             await until(lambda: trouble.failed >= FAILURES // 5, task)
-            assert not provider.ready
-            assert provider.problem
-            await until(lambda: provider.ready, task)
+            assert not provider.published.ready
+            assert provider.published.problem
+            await until(lambda: provider.published.ready, task)
         assert trouble.failed >= FAILURES
         assert max(sleeper.slept[:FAILURES]) == 30
-        assert await provider.metadata() == published
+        assert await provider.published.metadata() == published
 
 
 async def test_revocations_that_failed_ten_thousand_times_are_shared_at_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,9 +124,11 @@ class _Readings(Collector):
         family = CounterMetricFamily(
             "app_fetches", "Metadata and keys that were fetched", labels=["what", "of", "outcome"]
         )
-        counted = [("metadata", provider.name, [provider.fetches]) for provider in self._auth.providers.values()]
+        counted = []
         for provider in self._auth.providers.values():
-            counted.append(("keys", provider.name, [provider.key_set.fetches] if provider.key_set else []))
+            counted.append(("metadata", provider.name, [provider.published.fetches]))
+            keys = provider.published.known_keys
+            counted.append(("keys", provider.name, [keys.fetches] if keys else []))
         if self._auth.verifier:
             pool = set(self._auth.verifier.key_sets.values())
             counted.append(("keys", "user pool", [keys.fetches for keys in pool]))
