@@ -113,6 +113,7 @@ def blocks_of_events() -> gr.Blocks:
             button.click(lambda: None).then(function, text, answer, api_name=f"{name}_then")
         button.click(batch, text, answer, api_name="batch", batch=True, max_batch_size=4)
         button.click(endless, text, answer, api_name="endless", concurrency_limit=None)
+        button.click(lambda text: time.sleep(0.02), text, answer, api_name="slow")
         button.click(lambda room: room, told, told, api_name="telling")
         button.click(pictures, text, [gr.Image(), gr.Gallery()], api_name="pictures")
         timer.tick(plain, text, answer, api_name="tick")
@@ -205,6 +206,17 @@ def test_a_generator_that_is_cancelled_is_closed_in_its_callers_room(rooms: Call
                     break
                 time.sleep(0.1)
         assert [expected] == CLOSED
+
+
+def test_a_turn_is_not_told_to_everybody_who_waits(rooms: Callers) -> None:
+    """Gradio tells each place in the queue at each turn: in all, as often as the square of how many wait."""
+    caller, session, waiting = rooms[0][0], uuid4().hex, 40
+    for _ in range(waiting):
+        assert caller.join("slow", "x", session=session).status_code == 200
+    with caller.stream("GET", f"{API}/queue/data", params={"session_hash": session}) as stream:
+        said = [message["msg"] for message in messages(stream)]
+    assert said.count("process_completed") == waiting
+    assert said.count("estimation") < waiting * waiting / 4
 
 
 @pytest.mark.parametrize("name", ["plain", "asynchronous_generator", "plain_1"])

@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from auth.errors import TooManyRequests
+from ui.isolation.rooms import room_of
 
 HOUR_SECONDS = 3600.0
 OTHERS_SECONDS = 1.0
@@ -138,7 +139,7 @@ class SessionTable(OrderedDict[str, Any]):
 
     def __setitem__(self, session: str, value: Any) -> None:
         if session not in self:
-            room = _room_of(session)
+            room = room_of(session)
             if self._counts[room] >= self._most:
                 self._make_room(room)
             elif len(self) >= self._in_all:
@@ -148,7 +149,7 @@ class SessionTable(OrderedDict[str, Any]):
 
     def __delitem__(self, session: str) -> None:
         super().__delitem__(session)
-        room = _room_of(session)
+        room = room_of(session)
         self._counts[room] -= 1
         if not self._counts[room]:
             del self._counts[room]
@@ -163,11 +164,11 @@ class SessionTable(OrderedDict[str, Any]):
     def popitem(self, last: bool = True) -> tuple[str, Any]:
         """In place of the oldest of all, which Gradio asks for: the oldest of whoever has most."""
         room = self._counts.most_common(1)[0][0]
-        session = next(session for session in self if _room_of(session) == room)
+        session = next(session for session in self if room_of(session) == room)
         return session, self.pop(session)
 
     def _make_room(self, room: str) -> None:
-        session = next((one for one in self if _room_of(one) == room and self._is_idle(one)), None)
+        session = next((one for one in self if room_of(one) == room and self._is_idle(one)), None)
         if session is None:
             sentence = f"Events run in {self._most} of your sessions. Please wait until some are done."
             raise too_many("sessions", sentence)
@@ -179,7 +180,3 @@ def too_many(what: str, sentence: str) -> TooManyRequests:
     error = TooManyRequests(f"too many {what}")
     error.sentence = sentence
     return error
-
-
-def _room_of(session: str) -> str:
-    return session.partition(".")[0]

@@ -117,3 +117,8 @@ _here: ContextVar[Room | None] = ContextVar("room", default=None)
 def room_here() -> Room | None:
     """The room that the running code is in; None where nobody is being served, as in a thread that an app starts."""
     return _here.get()
+
+
+def room_of(name: str) -> str:
+    """The name of the room that a session, an event or an upload of this name is in."""
+    return name.partition(".")[0]

@@ -39,6 +39,7 @@ def isolate_events(app: routes.App, rooms: Rooms, *, limits: Limits, is_still_va
     queue.limits = limits
     queue.is_still_valid = is_still_valid
     queue.ANALYTICS_MAX_EVENTS = 1
+    queue.live_updates = False  # at every turn, everybody who waits would be told how many do; now each second
     queue.pending_messages_per_session = SessionTable(
         most=limits.sessions,
         in_all=SESSIONS_IN_ALL,

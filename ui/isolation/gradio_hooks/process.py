@@ -19,6 +19,7 @@ from ui.isolation.gradio_hooks import patch
 from ui.isolation.gradio_hooks.caches import cache_key, cache_keys, cache_prefix, drawings_here, new_uuid
 from ui.isolation.gradio_hooks.chat import keep_to_own_scripts
 from ui.isolation.gradio_hooks.files import RoomFiles, leave_addresses
+from ui.isolation.gradio_hooks.queue import EventQueue
 from ui.isolation.gradio_hooks.running import Event, RoomFolder, SameRoomExecutor
 
 BODIES = (
@@ -82,6 +83,7 @@ def hooks() -> RoomFiles:
         patch.replace(routes, body, files.of_the_room(getattr(routes, body)))
     patch.replace(routes, "generate_code_snippets", snippets_with_token)
     patch.replace(queueing, "Event", Event)
+    patch.replace(queueing, "EventQueue", EventQueue)
     patch.replace(caching._CacheStore, "_session_key", cache_key)
     patch.replace(caching._CacheStore, "_session_prefix", cache_prefix)
     patch.replace(caching._CacheStore, "keys", cache_keys)

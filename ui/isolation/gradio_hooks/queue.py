@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from gradio import queueing, routes
@@ -12,7 +12,7 @@ from gradio.server_messages import EventMessage, ProcessCompletedMessage
 
 from ui.isolation.gradio_hooks.running import Call, call_here
 from ui.isolation.limits import Limits
-from ui.isolation.rooms import room_here
+from ui.isolation.rooms import room_here, room_of
 
 TURN_SECONDS = 60.0
 RESTART_SECONDS = 1.0
@@ -20,61 +20,95 @@ RESTART_SECONDS = 1.0
 log = logging.getLogger("auth")
 
 
+class EventQueue(queueing.EventQueue):
+    """The events that wait for a turn of the same kind: a list as Gradio has it, and by the name of their room."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.queue: Any = Waiting()
+
+
+class Waiting(list[Any]):
+    """Attributes:
+    rooms: the events of each, in the order that they came in; never none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rooms: defaultdict[str, list[Any]] = defaultdict(list)
+
+    def append(self, event: Any) -> None:
+        super().append(event)
+        self.rooms[event.room.name].append(event)
+
+    def remove(self, event: Any) -> None:
+        super().remove(event)
+        self.rooms[event.room.name].remove(event)
+        if not self.rooms[event.room.name]:
+            del self.rooms[event.room.name]
+
+
 class RoomQueue(queueing.Queue):
-    """Gradio's queue, in which nobody takes another's turn, and which goes on after a fault."""
+    """Gradio's queue, in which nobody takes another's turn, and which goes on after a fault.
+
+    Many wait in it, so nothing that is done for one event goes through those of all others.
+    """
 
     limits: Limits
     is_still_valid: Callable[[Any], bool]
     sweeping: asyncio.Task[None]
+    event_queue_per_concurrency_id: dict[str, Any]
+    active_jobs: list[Any]
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
         room = room_here()
-        self.limits.check_events(sum(event.room == room for event in self._events()))
+        assert room
+        self.limits.check_events(len(self._events(room.name)))
         joined, event_id, state = await super().push(body, request, username)
-        if (event := self.event_ids_to_events.get(str(event_id))) and event not in self._events():
+        event: Any = self.event_ids_to_events.get(str(event_id))
+        if event and event not in self._events(event.room.name):
             del self.event_ids_to_events[event._id]  # gr.cache had its outputs, and Gradio would keep it for ever
         return joined, event_id, state
 
     def is_idle(self, session: str) -> bool:
-        return all(event.session_hash != session for event in self._events())
+        return all(event.session_hash != session for event in self._events(room_of(session)))
 
-    def _events(self) -> Iterator[Any]:
-        """Those that wait, and those that run."""
+    def _events(self, room: str) -> list[Any]:
+        """Those of a room that wait, and those that run."""
+        found = [event for job in self.active_jobs for event in job or () if event.room.name == room]
         for queue in self.event_queue_per_concurrency_id.values():
-            yield from queue.queue
-        for job in self.active_jobs:
-            yield from job or ()
+            found += queue.queue.rooms.get(room, ())
+        return found
 
     def get_events(self) -> tuple[list[Any], bool, str] | None:
         """What runs next. Of those who wait, who has the fewest events comes first, but nobody waits longer than
         `TURN_SECONDS` for that. A batch is of one room, and of one session where the function has a state.
         """
-        waiting: list[Any] = [
-            event
+        waiting: list[dict[str, list[Any]]] = [
+            queue.queue.rooms
             for queue in self.event_queue_per_concurrency_id.values()
             if queue.concurrency_limit is None or queue.current_concurrency < queue.concurrency_limit
-            for event in queue.queue
         ]
-        jobs: list[Any] = [job for job in self.active_jobs if job]
-        running = Counter(job[0].room for job in jobs)
-        counts = running + Counter(event.room for event in waiting)
+        running = Counter(job[0].room.name for job in self.active_jobs if job)
+        full = {room for room, count in running.items() if count >= self.limits.running}
+        counts = running.copy()
+        for rooms in waiting:
+            counts.update({room: len(events) for room, events in rooms.items()})
         overdue = time.monotonic() - TURN_SECONDS
         first = min(
-            (event for event in waiting if running[event.room] < self.limits.running),
-            key=lambda event: (event.enqueue_time > overdue and counts[event.room], event.enqueue_time),
+            (events[0] for rooms in waiting for room, events in rooms.items() if room not in full),
+            key=lambda event: (event.enqueue_time > overdue and counts[event.room.name], event.enqueue_time),
             default=None,
         )
         if first is None:
             return None
-        queue: list[Any] = self.event_queue_per_concurrency_id[first.concurrency_id].queue
+        queue = self.event_queue_per_concurrency_id[first.concurrency_id].queue
         fn = first.fn
         has_state = any(block.stateful for block in (*fn.inputs, *fn.outputs))
         together = [
             event
-            for event in queue
-            if event.fn == fn
-            and event.room == first.room
-            and (not has_state or event.session_hash == first.session_hash)
+            for event in queue.rooms[first.room.name]
+            if event.fn == fn and (not has_state or event.session_hash == first.session_hash)
         ]
         together.remove(first)
         events = [first, *together[: fn.max_batch_size - 1 if fn.batch else 0]]
