@@ -55,6 +55,8 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
     gc.freeze()  # what is imported stays
     gc.enable()
     settings = (settings or Settings.load()).completed()
+    if settings.metrics:  # before your file runs: beside it may lie modules with the names of these
+        from ui.serving.metrics import metrics_routes
     main = load_main(settings)  # your app, and how it asks to be launched
     auth = Auth(main.configured(settings))
     app = FastAPI(
@@ -78,9 +80,7 @@ def create_app(settings: Settings | None = None, *, stopping: Stopping | None = 
     app.include_router(way_routes(auth.settings))  # /healthz/way: what is in front of the app, for its own check
     app.include_router(docs_routes(app, site=auth.site, pages=auth.pages))  # /docs /openapi.json
     app.mount("/local", auth.local)  # on this machine only: people and tokens where none are configured
-    if auth.settings.metrics:
-        from ui.serving.metrics import metrics_routes  # here: nothing of it is loaded where it is off
-
+    if settings.metrics:
         app.include_router(metrics_routes(auth, queue=queue))  # /metrics
     return app
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 from fastapi import FastAPI
@@ -23,7 +23,7 @@ from auth.identity import Identity
 from auth.local import LocalCognito, LocalProvider, ThisMachine
 from auth.people import Provider, admit, examine_provider
 from auth.programs import CognitoVerifier, cognito_verifier, examine_pool
-from auth.sessions import MemoryRevocations, SessionCookie, Sessions, StepCookies
+from auth.sessions import MemoryRevocations, RedisRevocations, SessionCookie, Sessions, StepCookies
 from auth.settings import Settings, SettingsError
 from auth.web import (
     DIRECT,
@@ -37,9 +37,6 @@ from auth.web import (
     SecurityHeaders,
     fetch_json,
 )
-
-if TYPE_CHECKING:
-    from auth.sessions.redis import RedisRevocations
 
 START_SECONDS = 0.1
 SHARE_SECONDS = 2.0
@@ -249,7 +246,7 @@ class Auth:
         finally:
             await self._http.aclose()
 
-    async def _examine_redis(self, shared: "RedisRevocations") -> list[Finding]:
+    async def _examine_redis(self, shared: RedisRevocations) -> list[Finding]:
         sharing = asyncio.create_task(shared.run())
         await shared.settled(SHARE_SECONDS)
         sharing.cancel()
@@ -273,13 +270,10 @@ class Auth:
         return problems + faults, ready and not faults
 
 
-def _shared_revocations(settings: Settings, now: Callable[[], float]) -> "RedisRevocations | None":
-    if not (url := settings.redis_url.get_secret_value()):
-        return None
-    from auth.sessions.redis import RedisRevocations  # here: nothing of it is loaded where it is off
-
+def _shared_revocations(settings: Settings, now: Callable[[], float]) -> RedisRevocations | None:
+    url = settings.redis_url.get_secret_value()
     try:
-        return RedisRevocations(url, name=settings.base_url, now=now)
+        return RedisRevocations(url, name=settings.base_url, now=now) if url else None
     except ValueError:
         raise SettingsError(["REDIS_URL is no address such as redis://:password@redis.example.com:6379/0."]) from None
 

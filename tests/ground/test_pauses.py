@@ -17,7 +17,8 @@ from auth.keys import JwksCache
 from auth.pauses import Pauses, repeat
 from auth.people import Provider
 from auth.people.discovery import Metadata
-from auth.sessions.redis import PAUSES, RedisRevocations
+from auth.sessions import RedisRevocations
+from auth.sessions.redis import PAUSES
 from auth.web import FetchFailed
 from tests.support.clock import Clock
 from tests.support.forge import signing_key

@@ -21,6 +21,7 @@ from tests.support.own_file import process_as_before
 from tests.support.settings import sound_settings
 from ui.arguments import Main
 from ui.blocks import BlocksError, load_blocks
+from ui.isolation import prove
 
 ROOT = Path(__file__).parents[2]
 Load = Callable[..., Main]
@@ -75,6 +76,12 @@ def test_the_file_is_the_program_and_finds_what_is_beside_it(load: Load, tmp_pat
     )
     file = str(tmp_path / "demo.py")
     assert shown(main) == ["__main__", "demo.py", file, str(tmp_path), "good morning", "help", "True"]
+
+
+def test_the_file_may_ask_for_the_app_that_its_blocks_have_before_they_are_served(load: Load) -> None:
+    prove()
+    main = load(BLOCKS + "    gr.Markdown(str(app.queue().app is app.app))\napp.app.add_middleware(object)\n" + APP)
+    assert shown(main) == ["here", "True"]
 
 
 def test_the_file_is_over_at_launch_and_what_it_opened_stays_open(load: Load, tmp_path: Path) -> None:
@@ -246,13 +253,14 @@ def test_a_file_has_its_own_modules_of_this_host_s_names_and_the_host_works_on(t
         from app import create_app
         from tests.support.app_server import AppServer
 
-        with AppServer({}, blocks=sys.argv[1]) as server:
+        with AppServer({}, blocks=sys.argv[1], metrics=True) as server:
             url = f"{server.url}/local/oauth2/token"
             grant = httpx2.post(url, data={"grant_type": "client_credentials"}, auth=("local-program", "local-secret"))
             headers = {"Authorization": f"Bearer {grant.json()['access_token']}"}
             print(Client(f"{server.url}/gradio/", headers=headers, verbose=False).predict(api_name="/say"))
             assert httpx2.get(f"{server.url}/user/me", headers=headers).json()["kind"] == "program"
             assert httpx2.get(f"{server.url}/openapi.json", headers=headers).status_code == 200
+            assert "app_fetches" in httpx2.get(f"{server.url}/metrics").text
         """
     command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "app.py")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -35,13 +35,20 @@ READERS = ((gr.Dataframe, "postprocess"), (gr.Label, "postprocess"), (image_util
 
 
 class AppLater(routes.App):
-    """What Blocks have for an app until they are mounted: they make one when they are put together and one more when
-    they get a queue, in a tenth of a second each, and neither ever answers a request.
+    """Blocks make an app when they are put together and one more when they get a queue, in a tenth of a second each,
+    and are served by another. So they make none until somebody asks for it.
     """
 
     @staticmethod
     def create_app(*args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         pass
+
+
+def _app(made: gr.Blocks) -> routes.App:
+    app: routes.App | None = vars(made).get("app")
+    if app is None:
+        app = made.app = routes.App.create_app(made, mcp_server=False)
+    return app
 
 
 def _agg(manager: type[AbstractContextManager[None]]) -> AbstractContextManager[None]:
@@ -64,6 +71,7 @@ def hooks() -> RoomFiles:
             for attribute in replaced.keys() & vars(module).keys():
                 patch.replace(module, attribute, replaced[attribute])
     patch.replace(blocks, "App", AppLater)
+    gr.Blocks.app = property(_app, lambda made, app: vars(made).update(app=app))  # type: ignore[assignment]
     if os.environ.setdefault("MPLBACKEND", "agg") == "agg":
         patch.replace(utils, "MatplotlibBackendMananger", partial(_agg, utils.MatplotlibBackendMananger))
     patch.replace(tempfile, "gettempdir", files.temporary_folder)
