@@ -46,17 +46,11 @@ class Program(ClientMixin):
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return any(is_same_redirect_uri(redirect_uri, registered) for registered in self.redirect_uris)
 
-    def check_client_secret(self, client_secret: str) -> bool:
-        return False
-
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        return method == "none"
-
-    def check_response_type(self, response_type: str) -> bool:
-        return response_type == "code"
-
-    def check_grant_type(self, grant_type: str) -> bool:
+    def check_grant_type(self, *_: str) -> bool:
+        """The server has what every program may use, and nothing else."""
         return True
+
+    check_response_type = check_endpoint_auth_method = check_grant_type
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
         """All there are, whichever are asked for (RFC 6749 section 3.3); None, which Authlib refuses, for no scope."""

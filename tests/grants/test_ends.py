@@ -269,7 +269,7 @@ def test_settings_are_what_turns_it_on() -> None:
 
 def test_what_one_app_gave_is_nothing_to_another_with_the_same_keys() -> None:
     """Where a program's client id is an address, it is the same at both."""
-    auth = parts(Clock())
+    auth = parts(Clock(), public_url="https://app.example.com")
     grants, grant = agreed(auth)
     programs, other = auth.programs, parts(Clock(), public_url="https://other.example.com").programs
     assert programs and other
@@ -278,6 +278,8 @@ def test_what_one_app_gave_is_nothing_to_another_with_the_same_keys() -> None:
     assert other.grants.open_code(code) is None
     assert other.grants.open_refresh_token(tokens.refresh_token) is None
     assert other.grants.open_any(tokens.access_token) is None
+    client_id = programs.registered({"redirect_uris": CLIENT.redirect_uris})["client_id"]
+    assert programs.query_client(client_id) and other.query_client(client_id) is None
     with pytest.raises(ConsentInvalid):
         other.asked_on(programs.consent("client_id=https://client.example/client.json", "session"), "session")
 
