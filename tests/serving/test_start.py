@@ -15,13 +15,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import pytest
 
 from tests.support.servers import ROOT, Server, free_port
 from tests.support.settings import sound_settings
-from ui.serving.start import introduction, taken_port
+from ui.serving.start import introduction, sharing_workers, taken_port
 
 LONG_ENOUGH = 60.0
 
@@ -166,6 +167,19 @@ def test_several_workers_are_refused_in_words(tmp_path: Path, module: list[str],
     )
     assert "The app runs in one worker: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_several_workers_of_granian_are_too(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    """Its workers are forks of the process that holds this."""
+
+    class MPServer:
+        def __init__(self) -> None:
+            self.workers = workers
+
+    monkeypatch.setitem(sys.modules, "granian.server.mp", SimpleNamespace(MPServer=MPServer))
+    held = MPServer()
+    assert bool(sharing_workers()) is (held.workers > 1)
 
 
 def test_one_worker_of_gunicorn_serves() -> None:

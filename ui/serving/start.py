@@ -11,6 +11,8 @@ from auth.environment import Environment
 from auth.events import log_event
 
 log = logging.getLogger("auth")
+SUPERVISORS = (("gunicorn.arbiter", "Arbiter", "num_workers"), ("granian.server.mp", "MPServer", "workers"))
+"""Of the workers that they fork: their module, their class, and where it has how many there are."""
 
 
 def taken_port(host: str, port: int) -> str | None:
@@ -34,12 +36,13 @@ def taken_port(host: str, port: int) -> str | None:
 
 def sharing_workers() -> str | None:
     """One sentence where a server runs several workers of the app, None where this process is the only one."""
-    # Nothing tells a worker how many there are. uvicorn's supervisor hands each its configuration, and gunicorn's
-    # workers are forks of the process that has it.
-    config = getattr(multiprocessing.current_process(), "_kwargs", {}).get("config")
-    arbiter = getattr(sys.modules.get("gunicorn.arbiter"), "Arbiter", None)
-    forked = [one.num_workers for one in gc.get_objects() if type(one) is arbiter] if arbiter else []
-    if max(getattr(config, "workers", 1), *forked, 1) < 2:
+    # Nothing tells a worker how many there are. The supervisors of uvicorn and hypercorn hand each their configuration;
+    # the workers of the others are forks of the process that has it.
+    counts = [getattr(getattr(multiprocessing.current_process(), "_kwargs", {}).get("config"), "workers", 1)]
+    for module, supervisor, count in SUPERVISORS:
+        if kind := getattr(sys.modules.get(module), supervisor, None):
+            counts += [getattr(one, count) for one in gc.get_objects() if type(one) is kind]
+    if max(counts) < 2:
         return None
     return (
         "The app runs in one worker: Gradio keeps what a tab does in the memory of the process that it began in. "
