@@ -79,7 +79,7 @@ def read_metadata(document: object) -> tuple[str | None, tuple[str, ...]]:
     try:
         metadata = convert(document, Metadata)
     except ValidationError as error:
-        raise InvalidClientMetadataError(_plain(str(error))) from None
+        raise InvalidClientMetadataError(str(error)) from None
     if metadata.grant_types is not None and "authorization_code" not in metadata.grant_types:
         raise InvalidClientMetadataError("The grant type authorization_code is the one there is.")
     if metadata.response_types is not None and "code" not in metadata.response_types:
@@ -92,8 +92,3 @@ def read_metadata(document: object) -> tuple[str | None, tuple[str, ...]]:
     if len(kept) > REDIRECT_URIS_AT_MOST:
         raise InvalidRedirectURIError(f"More than {REDIRECT_URIS_AT_MOST} redirect URIs.")
     return (one_line(metadata.client_name) or "")[:NAME_AT_MOST].strip() or None, kept
-
-
-def _plain(text: str) -> str:
-    """In the characters that RFC 6749 section 5.2 allows in a description."""
-    return "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in text[:200])

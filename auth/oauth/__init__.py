@@ -2,7 +2,7 @@
 
 from auth.oauth.code_grant import S256, CodeGrant
 from auth.oauth.seal import Seal
-from auth.oauth.server import OAuthRequest, OAuthServer, params_of
+from auth.oauth.server import OAuthRequest, OAuthServer, body_of, params_of
 
 __all__ = [
     "S256",
@@ -10,5 +10,6 @@ __all__ = [
     "OAuthRequest",
     "OAuthServer",
     "Seal",
+    "body_of",
     "params_of",
 ]

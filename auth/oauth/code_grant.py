@@ -47,7 +47,6 @@ class S256(CodeChallenge):
     """RFC 7636, required of every client and by S256 alone."""
 
     def validate_code_challenge(self, grant: CodeGrant, redirect_uri: str) -> None:
-        asked = grant.request.payload.data
-        if asked.get("code_challenge_method") != "S256" or not asked.get("code_challenge"):
+        if grant.request.payload.data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE with the code challenge method S256 is required.")
         super().validate_code_challenge(grant, redirect_uri)

@@ -39,11 +39,11 @@ class Seal(Generic[Value]):
 
     def open(self, text: Any) -> Value | None:
         """What was sealed; None for anything else."""
-        if not isinstance(text, str) or not text.isascii() or not text.startswith(self._prefix):
+        if not isinstance(text, str) or not text.startswith(self._prefix):
             return None
         encoded = text.removeprefix(self._prefix)
         try:
-            octets = base64.b64decode(encoded + "=" * (-len(encoded) % 4), b"-_", validate=True)
+            octets = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
         except ValueError:
             return None
         if base64.urlsafe_b64encode(octets).rstrip(b"=").decode() != encoded:  # one text for each value

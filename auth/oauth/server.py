@@ -36,19 +36,26 @@ class OAuthRequest(OAuth2Request):
         return params
 
 
+async def body_of(request: Request) -> bytes:
+    """
+    Raises:
+        BodyTooLarge: it is longer than `BODY_BYTES`.
+        InvalidRequestError: it has no end.
+    """
+    try:
+        return await read_body(request.receive, at_most=BODY_BYTES, within=BODY_SECONDS)
+    except (TimeoutError, ClientDisconnect):
+        raise InvalidRequestError("The request did not come to its end.") from None
+
+
 async def params_of(request: Request) -> QueryParams:
     """What a POST has in its body, as `application/x-www-form-urlencoded`, and a GET in its query.
 
     Raises:
-        BodyTooLarge: the body is longer than `BODY_BYTES`.
-        InvalidRequestError: a parameter is there twice (RFC 6749 sections 3.1 and 3.2), or the body has no end.
+        BodyTooLarge: as `body_of`.
+        InvalidRequestError: also where a parameter is there twice (RFC 6749 sections 3.1 and 3.2).
     """
-    params = request.query_params
-    if request.method == "POST":
-        try:
-            params = QueryParams(await read_body(request.receive, at_most=BODY_BYTES, within=BODY_SECONDS))
-        except (TimeoutError, ClientDisconnect):
-            raise InvalidRequestError("The request did not come to its end.") from None
+    params = QueryParams(await body_of(request)) if request.method == "POST" else request.query_params
     once = [name for name, _ in params.multi_items() if name != REPEATED]
     if len(once) != len(set(once)):
         raise InvalidRequestError("A parameter is there twice.")

@@ -4,29 +4,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7591 import InvalidClientMetadataError
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from msgspec.json import decode
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from auth.errors import AuthError, ConsentInvalid, NotFound, NotSignedIn, ProgramRequestInvalid
+from auth.errors import AuthError, NotFound, ProgramRequestInvalid
 from auth.events import log_event
 from auth.gate import for_people
 from auth.grants import AskedRequests, GrantServer, is_own_machine, place_of
 from auth.identity import Identity, credential_in
-from auth.oauth import OAuthRequest, params_of
+from auth.oauth import OAuthRequest, body_of, params_of
 from auth.sessions import Sessions
 from auth.urls import Site
-from auth.web import READ, Answers, Pages, ProtectedResources, is_same_origin, read_body
+from auth.web import READ, Answers, Pages, ProtectedResources
 
 REQUEST_BYTES = 4096
-BODY_BYTES = 16 * 1024
-BODY_SECONDS = 10.0
 NOT_FRAMED = {
     # No form-action: Chromium applies it to the redirect that follows the answer too.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; "
@@ -102,14 +99,11 @@ def oauth_routes(*, site: Site, pages: Pages, answers: Answers, sessions: Sessio
     def to_sign_in(request: Request, asked: OAuthRequest, error: AuthError) -> Response:
         """Nobody is redirected to a program, and no document of one is fetched, before somebody has signed in (RFC 9700
         section 4.11.2); what is wrong with the program itself is said at once."""
-        if not isinstance(error, NotSignedIn):
-            raise error
         server.check_client(asked)
         path, query = f"{site.prefix}/oauth/continue", f"request={kept.name_for(request)}"
         scope = {**request.scope, "path": path, "raw_path": path.encode(), "query_string": query.encode()}
         response = answers.to(error, scope)
-        if response.status_code == 303:
-            kept.keep(request, response)
+        kept.keep(request, response)
         return response
 
     @people.get("/oauth/continue")
@@ -142,9 +136,7 @@ def oauth_routes(*, site: Site, pages: Pages, answers: Answers, sessions: Sessio
     @people.post("/oauth/authorize")
     async def answer(request: Request) -> Response:
         """What the person says to the consent page."""
-        if not is_same_origin(request.scope, site.base_url):
-            raise ConsentInvalid("another website's page answered")
-        identity = credential_in(request.scope).identity
+        identity = credential_in(request.scope).identity  # nobody's, where another site's page posts here
         person = sessions.held_in(request.session)
         try:
             said = await params_of(request)
@@ -162,8 +154,6 @@ def oauth_routes(*, site: Site, pages: Pages, answers: Answers, sessions: Sessio
     async def end_all(request: Request) -> Response:
         """Ends all that the person lets programs do."""
         identity = credential_in(request.scope).identity
-        if not is_same_origin(request.scope, site.base_url):
-            raise ConsentInvalid("another website's page asked to end all")
         server.grants.end_all(identity)
         log_event("programs_ended", "a person ended what they let programs do", request.scope)
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
@@ -175,10 +165,7 @@ def oauth_routes(*, site: Site, pages: Pages, answers: Answers, sessions: Sessio
         """RFC 7591 section 3."""
         try:
             try:
-                body = await read_body(request.receive, at_most=BODY_BYTES, within=BODY_SECONDS)
-                metadata = decode(body)
-            except (TimeoutError, ClientDisconnect):
-                raise InvalidRequestError("The request did not come to its end.") from None
+                metadata = decode(await body_of(request))
             except (ValueError, RecursionError):
                 raise InvalidClientMetadataError("The body is not JSON.") from None
             return server.handle_response(201, server.registered(metadata), [("Cache-Control", "no-store")])

@@ -8,11 +8,17 @@ ensure-request-object-is-refused, user-rejects-authentication.
 
 from __future__ import annotations
 
+import base64
+import zlib
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
+from auth.grants import AskedRequests
+from auth.sessions import cookie_name
 from tests.support.app_server import AppServer, Browser, heading
 from tests.support.clock import Clock
 from tests.support.program import (
@@ -180,6 +186,36 @@ def test_many_requests_do_not_fill_the_browser(open_app: AppServer) -> None:
         for number in range(12):
             browser.get(program.request(state=f"{number}"), headers=FOLLOWED)
             assert len([name for name in browser.cookies if name.startswith("asked")]) <= 5
+
+
+def test_a_request_is_kept_for_these_routes_alone(program: Program) -> None:
+    kept, response = AskedRequests(path="/app/oauth", is_https=True), Response()
+    query = urlsplit(program.request()).query.encode()
+    kept.keep(Request({"type": "http", "headers": [], "query_string": query}), response)
+    (name, _, attributes) = response.headers["set-cookie"].partition("=")
+    assert name.startswith("__Secure-asked-")
+    assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/app/oauth", "Max-Age=900"} <= set(attributes.split("; "))
+
+
+SPOILED = {
+    "no base64": "x",
+    "other characters": "%C3%A9",
+    "nothing compressed": base64.b64encode(b"client_id=x").decode(),
+}
+
+
+@pytest.mark.parametrize("content", SPOILED.values(), ids=SPOILED)
+def test_a_kept_request_that_is_spoiled_is_a_page(ada: Browser, content: str) -> None:
+    cookie = {"Cookie": f"asked-0a-0={content}; {cookie_name(ada.app.settings.site)}={ada.cookie}"}
+    page = ada.get("/oauth/continue", params={"request": "0a"}, headers=FOLLOWED | cookie)
+    assert (page.status_code, heading(page)) == (400, "This program cannot be connected")
+
+
+def test_a_kept_request_unpacks_to_no_more_than_one_may_be_long(ada: Browser) -> None:
+    bomb = base64.urlsafe_b64encode(zlib.compress(b"x" * 1_000_000)).decode()
+    cookie = {"Cookie": f"asked-0a-0={bomb}"}
+    answer = ada.get("/oauth/continue", params={"request": "0a"}, headers=FOLLOWED | cookie)
+    assert len(answer.headers["location"]) < 2 * 4096
 
 
 @pytest.mark.parametrize("name", ["", "0000", "x", "../.."])

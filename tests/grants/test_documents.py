@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from auth.errors import ProgramUnknown
-from auth.grants.documents import KEPT_DOCUMENTS, Documents, is_document_address
+from auth.grants.documents import KEPT_DOCUMENTS, KEPT_SECONDS, Documents, is_document_address
 from auth.web import FetchFailed, PublicFetch
 from tests.support.app_server import AppServer
 from tests.support.clock import Clock
-from tests.support.program import CALLBACK, FOLLOWED, Program, answered, consent, consent_page
+from tests.support.program import CALLBACK, FOLLOWED, OWN_PAGE, Program, answered, consent, consent_page, ticket
 from tests.support.provider import Provider
 
 ADDRESS = "https://client.example/oauth/client.json"
@@ -51,7 +51,7 @@ def web() -> Web:
 
 
 @pytest.fixture(scope="module")
-def documented(providers: Mapping[str, Provider], web: Web) -> Iterator[AppServer]:
+def documented(providers: Mapping[str, Provider], web: Web, grants_clock: Clock) -> Iterator[AppServer]:
     """An app whose internet is `web`."""
 
     async def fetch(self: PublicFetch, url: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def documented(providers: Mapping[str, Provider], web: Web) -> Iterator[AppServe
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PublicFetch, "__call__", fetch)
-        with AppServer(providers, mcp_server=True) as server:
+        with AppServer(providers, mcp_server=True, clock=grants_clock) as server:
             yield server
 
 
@@ -101,6 +101,14 @@ def test_the_document_says_where_answers_go(documented: AppServer, program: Prog
     with documented.browser() as browser:
         page = consent_page(browser, program.request(redirect_uri=uri))
     assert (page.status_code, "location" in page.headers) == (400, False)
+
+
+def test_who_thinks_for_longer_than_it_is_kept_may_agree(documented: AppServer, program: Program, clock: Clock) -> None:
+    with documented.browser() as browser:
+        shown = ticket(consent_page(browser, program.request()))
+        clock.advance(KEPT_SECONDS + 1)
+        answer = browser.post("/oauth/authorize", data={"consent": shown, "answer": "agree"}, headers=OWN_PAGE)
+    assert "code" in answered(answer)
 
 
 def test_its_code_is_nothing_to_another_address(documented: AppServer, program: Program) -> None:

@@ -7,7 +7,9 @@ pkce-verifier-wrong, refresh-token, refresh-token-of-another-client, refresh-tok
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from functools import partial
 
 import httpx2
 import pytest
@@ -137,6 +139,20 @@ def test_a_body_is_bounded(program: Program, path: str) -> None:
     answer = program.http.post(path, data={"code": "x" * 17_000}, headers=java)
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/json")
     assert answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/register", "/oauth/revoke"])
+def test_a_body_without_an_end_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, open_app: AppServer, path: str
+) -> None:
+    monkeypatch.setattr("auth.oauth.server.BODY_SECONDS", 0.05)
+    address = ("127.0.0.1", open_app.port)
+    with socket.create_connection(address, timeout=30) as program:
+        head = [f"POST {path} HTTP/1.1", "Host: {}:{}".format(*address), "Connection: close", "Content-Length: 9"]
+        program.sendall("\r\n".join([*head, "", "x"]).encode())
+        answer = b"".join(iter(partial(program.recv, 65536), b"")).decode()
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert '"invalid_request"' in answer
 
 
 # -- access tokens ----------------------------------------------------------------------------------------------------

@@ -66,3 +66,4 @@ def test_what_is_no_text_of_ours_is_nothing(text: object) -> None:
 @pytest.mark.parametrize("more", ["=", "==", "\n", " ", "A"])
 def test_a_value_has_one_text(more: str) -> None:
     assert mint().open(mint().seal(COIN) + more) is None
+    assert mint().open(mint().seal(COIN).removeprefix("coin-")) is None

@@ -128,4 +128,5 @@ def ticket(page: httpx2.Response) -> str:
 def answered(response: httpx2.Response) -> dict[str, str]:
     """What the program is told by way of the browser."""
     assert response.status_code == 303, f"{response.status_code} {response.text[:500]}"
+    assert response.headers["cache-control"] == "no-store"
     return dict(parse_qsl(urlsplit(response.headers["location"]).query))
