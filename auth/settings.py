@@ -83,7 +83,7 @@ def _domains(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _public_url(value: str) -> str:
-    return as_browsers_spell(value) if http_url(value) else ""
+    return as_browsers_spell(http_url(value)) if value else ""
 
 
 def _picture(value: Path | None) -> Path | None:

@@ -1,7 +1,10 @@
 """What an address has to be: well formed, safe to send a secret to, spelled as browsers spell it."""
 
 import ipaddress
+from contextlib import suppress
 from urllib.parse import urlsplit
+
+import httpx2
 
 
 class Site:
@@ -52,11 +55,14 @@ def is_http_url(value: str) -> bool:
 
 
 def http_url(value: str) -> str:
-    """The same, where it is empty or an http(s) URL.
+    """The same, where it is empty or an http(s) URL; letters beyond ASCII as they are sent (RFC 5891, RFC 3986).
 
     Raises:
         ValueError.
     """
+    if not value.isascii():
+        with suppress(httpx2.InvalidURL):
+            value = str(httpx2.URL(value))
     if value and not is_http_url(value):
         raise ValueError("must be an address such as https://app.example.com, without query or fragment")
     return value

@@ -14,7 +14,7 @@ import auth.settings
 from auth.environment import Environment
 from auth.providers import GOOGLE_ISSUER, ProviderSettings
 from auth.settings import Settings, SettingsError
-from auth.urls import is_http_url, is_loopback
+from auth.urls import http_url, is_http_url, is_loopback
 from tests.support.settings import KEY, OLDER_KEY
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -750,6 +750,26 @@ BAD_URLS = [
 @pytest.mark.parametrize("url", GOOD_URLS)
 def test_an_http_address(url: str) -> None:
     assert is_http_url(url)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER.example:8443/über", "https://xn--bcher-kva.example:8443/%C3%BCber"),
+        ("https://faß.example/", "https://xn--fa-hia.example/"),
+        ("https://a.example/realms/one%20two", "https://a.example/realms/one%20two"),
+    ],
+)
+def test_an_address_of_other_letters_is_taken_as_it_is_sent(typed: str, sent: str) -> None:
+    assert http_url(typed) == sent
+    assert Settings(_env_file=None, public_url=typed).public_url == sent.rstrip("/")
+
+
+@pytest.mark.parametrize("url", ["https://bü cher.example", "https://ü@bücher.example", "https://☃.example", "bücher"])
+def test_what_cannot_be_sent_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must be an address such as"):
+        http_url(url)
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
