@@ -1,18 +1,22 @@
 """Where settings are read from: the process's environment, then one `.env`; and names there that are none of them."""
 
+import logging
 import os
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
 from dotenv import dotenv_values
+from dotenv.parser import Original, parse_stream
 
 TOP = Path(__file__).parents[1]
 ALIKE = 0.84
 """How alike two names are, from 0 to 1, of which one is taken for the other misspelled."""
+
+logging.getLogger("dotenv").setLevel(logging.ERROR)  # its warnings are in `Environment.unread`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +26,13 @@ class Environment:
     Attributes:
         process: those of the process, which come first.
         file: those of `.env`; `path` is where it is, None where there is none.
+        unread: the numbers of the lines there that set no name, such as `NAME: value`.
     """
 
     process: Mapping[str, str]
     file: Mapping[str, str]
     path: Path | None
+    unread: Sequence[int] = ()
 
     @classmethod
     def read(cls) -> Self:
@@ -36,8 +42,15 @@ class Environment:
             UnicodeDecodeError: `.env` is not UTF-8 text.
         """
         path = env_file()
-        file = {name.upper(): value or "" for name, value in dotenv_values(path).items()} if path else {}
-        return cls(process={name.upper(): value for name, value in os.environ.items()}, file=file, path=path)
+        process = {name.upper(): value for name, value in os.environ.items()}
+        if not path:
+            return cls(process=process, file={}, path=None)
+        file = {name.upper(): value or "" for name, value in dotenv_values(path).items()}
+        with path.open(encoding="utf-8") as lines:
+            unread = [
+                _line(each.original) for each in parse_stream(lines) if each.error or (each.key and each.value is None)
+            ]
+        return cls(process=process, file=file, path=path, unread=unread)
 
     def get(self, name: str) -> str:
         return self.process.get(name) or self.file.get(name, "")
@@ -52,6 +65,11 @@ class Environment:
 def env_file() -> Path | None:
     """`.env` in the working directory, else beside app.py."""
     return next((path for path in (Path.cwd() / ".env", TOP / ".env") if path.is_file()), None)
+
+
+def _line(original: Original) -> int:
+    """The blank lines before it belong to it too."""
+    return original.line + original.string.removesuffix(original.string.lstrip()).count("\n")
 
 
 def misspelled(names: Iterable[str], known: Collection[str]) -> dict[str, str]:

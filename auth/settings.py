@@ -206,6 +206,7 @@ class Settings(BaseSettings):
             settings = settings.model_copy(update={"host": cls.model_fields["host"].default})
         meant = misspelled(environment.file, cls.known_names(environment))
         problems += [f"{name} in {environment.path} is no setting: {right} is." for name, right in meant.items()]
+        problems += [f"Line {line} of {environment.path} is not NAME=value." for line in environment.unread]
         said = {problem.partition(" is missing")[0] for problem in problems}
         problems += [
             problem

@@ -619,6 +619,16 @@ def test_a_misspelled_name_in_the_env_file_stops_the_start(load, tmp_path: Path,
     assert refused.value.problems == [f"{name.upper()} in {tmp_path / '.env'} is no setting: {meant} is."]
 
 
+@pytest.mark.parametrize(
+    "line", ["ALLOWED_DOMAINS: corp.com", "ALLOWED_DOMAINS", "set CONTACT=a@corp.com", 'APP_TITLE="A']
+)
+def test_a_line_of_the_env_file_that_sets_nothing_stops_the_start(load, tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"# Who may enter\n\n{line}\nexport CONTACT = b@corp.com # us\n")
+    with pytest.raises(SettingsError) as refused:
+        load(DEPLOYED, ACME)
+    assert refused.value.problems == [f"Line 3 of {tmp_path / '.env'} is not NAME=value."]
+
+
 @pytest.mark.parametrize(("name", "meant"), MISSPELLED.items())
 def test_a_misspelled_name_in_the_environment_is_said(load, name: str, meant: str) -> None:
     settings = load(THROUGH_ACME, {"ALLOWED_GROUPS": "staff", name: "acme"})
