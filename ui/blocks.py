@@ -141,6 +141,7 @@ class _Script:
                 )
             if not blocks.exited:
                 blocks.__exit__()
+            blocks.app = blocks.server_app = self._unserved  # type: ignore[assignment]
             self._hand(Main(blocks=blocks, launched=launched))
             if not launched.get("prevent_thread_lock"):
                 _wait()
@@ -155,7 +156,7 @@ class _Script:
     def _say_unserved(self) -> None:
         if self._unserved.routes:
             log.warning(
-                "%s adds routes to what launch() returned, which is not served. "
+                "%s adds routes to what launch() made, which is not served. "
                 "deploy/EXISTING_APP.md says how an app with routes of its own is put together.",
                 self._file.name,
             )
@@ -171,7 +172,7 @@ class _Script:
     def _refuse_server(self, *args: Any, **kwargs: Any) -> None:
         raise BlocksError(
             f"{self._file.name} starts a server of its own with uvicorn.run(), where nobody would have to sign in. "
-            "Let it launch() its Blocks instead."
+            "Let it launch() its Blocks instead; an app with routes of its own: deploy/EXISTING_APP.md."
         )
 
     def _chosen(self, main: Main | None) -> gr.Blocks:

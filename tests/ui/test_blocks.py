@@ -111,12 +111,13 @@ def test_after_a_launch_that_does_not_block_the_file_goes_on(load: Load, tmp_pat
 
 
 @pytest.mark.parametrize("end", ["", "app.block_thread()"])
-def test_routes_that_are_added_to_what_launch_returns_are_said_to_be_lost(
-    load: Load, caplog: pytest.LogCaptureFixture, end: str
+@pytest.mark.parametrize("server", ["server", "app.app", "app.server_app"])
+def test_routes_that_are_added_to_what_launch_makes_are_said_to_be_lost(
+    load: Load, caplog: pytest.LogCaptureFixture, server: str, end: str
 ) -> None:
-    load(f"{BLOCKS}\nserver, *_ = app.launch(prevent_thread_lock=True)\nserver.get('/more')(lambda: 1)\n{end}")
+    load(f"{BLOCKS}\nserver, *_ = app.launch(prevent_thread_lock=True)\n{server}.get('/more')(lambda: 1)\n{end}")
     until = time.monotonic() + 5
-    while "adds routes to what launch() returned" not in caplog.text:
+    while "adds routes to what launch() made" not in caplog.text:
         assert time.monotonic() < until
         time.sleep(0.01)
 
