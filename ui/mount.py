@@ -205,6 +205,11 @@ def front_routes(site: Site, main: Main, *, logo: Path | None) -> APIRouter:
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"{site.base_url}{request.url.path.removeprefix(site.prefix)}/{query}", 307)
 
+    @router.api_route("/gradio_api/file={path:path}", methods=READ)
+    async def file(request: Request) -> Response:
+        """Where HTML and Markdown that were written for an app at `/` have its files."""
+        return RedirectResponse(f"{site.base_url}/gradio{request.url.path.removeprefix(site.prefix)}", 307)
+
     @router.api_route("/favicon.ico", methods=READ)
     async def favicon() -> Response:
         return FileResponse(main.of("favicon_path") or ICON, headers=PUBLIC)

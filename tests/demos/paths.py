@@ -10,7 +10,7 @@ for name in ("open", "closed"):
     (HERE / "shelf" / f"{name}.txt").write_text(name)
 
 with gr.Blocks() as demo:
-    gr.HTML(f'<a href="/gradio/gradio_api/file={HERE}/shelf/open.txt">Read</a>')
+    gr.HTML(f'<a href="/gradio_api/file={HERE}/shelf/open.txt">Read</a>')
     gr.File(label="Given")
 
 demo.launch(allowed_paths=[str(HERE / "shelf")], blocked_paths=[str(HERE / "shelf/closed.txt")], max_file_size="1kb")

@@ -147,6 +147,13 @@ def test_the_walk_finds_what_is_nested(served: AppServer) -> None:
     assert len(found) > 60
 
 
+def test_a_file_of_an_app_that_was_written_for_the_root_is_led_to(served: AppServer, anybody: httpx2.Client) -> None:
+    answer = anybody.get("/gradio_api/file=/srv/a%20b%23c.png")
+    file = f"{served.url}/gradio/gradio_api/file=/srv/a%20b%23c.png"
+    assert (answer.status_code, answer.headers["location"]) == (307, file)
+    assert anybody.get(file).status_code == 401
+
+
 def test_no_route_under_gradio_is_open(served: AppServer, anybody: httpx2.Client) -> None:
     tried, is_open = 0, []
     for path in (*under(served, "/gradio"), *UNKNOWN):
