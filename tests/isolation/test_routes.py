@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
 
 import gradio as gr
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from gradio.routes import App
-from starlette.routing import Mount
+from starlette.exceptions import HTTPException
+from starlette.routing import Mount, Route
+from starlette.types import Scope
 
 from tests.isolation.support import signed_in
 from tests.support.app_server import AppServer, Browser
+from tests.support.asgi import http_scope
 from tests.support.provider import Provider
+from ui.isolation.gradio_hooks import shorten_search
 from ui.isolation.routes import JUDGED, Judge, Verdict, leaves
 
 LISTED = {
@@ -53,6 +60,43 @@ async def test_a_route_that_nobody_has_judged_is_found_and_closed(monkeypatch: p
     new = {"GET /gradio_api/brand-new/{thing}", "PATCH /gradio_api/brand-new/{thing}", "ANY /gradio_api/mounted/"}
     assert set(leaves(app.routes)) - LISTED.keys() >= new
     assert Judge([], in_space=False).verdict("GET", "/gradio_api/brand-new/x") == (Verdict.CLOSED, None)
+
+
+@pytest.mark.filterwarnings("ignore:SSR mode")  # which is off
+@pytest.mark.anyio
+async def test_the_order_of_routes_that_is_searched_faster_hides_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers an address is what answers it in Gradio's own order."""
+    with gr.Blocks() as blocks:
+        gr.Textbox()
+    with blocks.route("Another", "x"):
+        gr.Textbox()
+    app = mounted(blocks, monkeypatch)
+    asked = [
+        (method, re.sub(r"{[^}]+}", value, path))
+        for method, path in (leaf.split(" ") for leaf in leaves(app.routes))
+        for value in ("x", "x/y", "")
+    ]
+
+    async def silent(*sent: object) -> Any:
+        return {"type": "http.disconnect"}
+
+    async def answering() -> list[tuple[str, str, str]]:
+        answered: list[tuple[str, str, str]] = []
+
+        async def handle(route: Route | Mount, scope: Scope, *rest: Any) -> None:
+            answered.append((scope["method"], scope["path"], route.path))
+
+        for kind in (Route, APIRoute, Mount):
+            monkeypatch.setattr(kind, "handle", handle)
+        for method, path in asked:
+            with suppress(HTTPException):  # nothing answers
+                await app.router(http_scope(path, method=method, app=app), silent, silent)
+        return answered
+
+    before = await answering()
+    shorten_search(app)
+    assert await answering() == before
+    assert len({route for _, _, route in before}) > 50
 
 
 def test_no_route_is_judged_twice() -> None:
