@@ -31,6 +31,7 @@ from ui.isolation import (
     prove,
     queue_lengths,
     rooms_of,
+    share_pages,
     with_policy,
 )
 from ui.login import SESSION_ENDED, SignInCard, SignInPage, login_blocks
@@ -144,6 +145,7 @@ def mount_main(
     auth.checks.append(isolate(mounted, rooms, refuse=auth.answers.to, limits=limits))
     keep_parts(mounted, auth.answers)
     mounted.user_middleware.append(Middleware(OAuthSession))
+    share_pages(mounted)
     if not main.of("show_error"):
         hide_faults(blocks)
     if settings.mcp_server:

@@ -10,6 +10,7 @@ from ui.isolation.gradio_hooks import (
     moved_argument,
     queue_lengths,
     queue_of,
+    share_pages,
     with_policy,
 )
 from ui.isolation.limits import Limits
@@ -28,5 +29,6 @@ __all__ = [
     "queue_lengths",
     "queue_of",
     "rooms_of",
+    "share_pages",
     "with_policy",
 ]

@@ -192,7 +192,7 @@ def _mounted() -> App:
         on(gr.cache(lambda: uuid4().hex), None, text, api_name="kept", queue=False)
         on(lambda values: [values], text, text, api_name="batch", batch=True, max_batch_size=3)
     host = FastAPI()
-    gr.mount_gradio_app(host, blocks, "/probe", run_history=False, ssr_mode=False)
+    gr.mount_gradio_app(host, blocks, "/probe", auth_dependency=lambda request: "-", run_history=False, ssr_mode=False)
     blocks.has_launched = True
     (mounted,) = (route.app for route in host.routes if isinstance(route, Mount))
     assert isinstance(mounted, App)

@@ -13,7 +13,7 @@ from ui.isolation.gradio_hooks.mounted import (
     shorten_search,
 )
 from ui.isolation.gradio_hooks.oauth import OAuthSession, lead_to_sign_out
-from ui.isolation.gradio_hooks.pages import with_policy
+from ui.isolation.gradio_hooks.pages import share_pages, with_policy
 from ui.isolation.gradio_hooks.process import hooks
 from ui.isolation.gradio_hooks.queue import queue_lengths, queue_of, queue_problem
 from ui.isolation.gradio_hooks.views import blocks_here, id_of, miss_if_probing, show_by_view
@@ -40,6 +40,7 @@ __all__ = [
     "queue_problem",
     "run_events_by",
     "served_folders",
+    "share_pages",
     "shorten_search",
     "show_by_view",
     "with_policy",

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi.routing import _IncludedRouter
-from gradio import routes, utils
+from fastapi.routing import APIRoute, _IncludedRouter
+from gradio import route_utils, routes, utils
 from gradio.data_classes import _StaticFiles
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
+from auth.errors import NotSignedIn
 from ui.isolation.gradio_hooks import patch
 
 
@@ -17,11 +19,38 @@ def shorten_search(app: routes.App) -> None:
     the routes of events come late in it.
 
     A route of one path alone can come first: one before it that matched the same path would always hide it.
+
+    Nearly all routes depend on Gradio's `login_check`, which FastAPI would call in a thread.
     """
     flat: list[BaseRoute] = []
     for route in app.router.routes:
         flat += route.original_router.routes if isinstance(route, _IncludedRouter) else [route]
     app.router.routes[:] = sorted(flat, key=lambda route: not isinstance(route, Route) or "{" in route.path)
+    for dependency in (one for route in flat if isinstance(route, APIRoute) for one in route.dependant.dependencies):
+        if getattr(dependency.call, "__name__", "") == "login_check":
+            dependency.call = login_check
+
+
+async def login_check(user: str | None) -> None:
+    """As Gradio's own.
+
+    Raises:
+        NotSignedIn
+    """
+    if user is None:
+        raise NotSignedIn("behind the gate, without an identity")
+
+
+_get_root_url = route_utils.get_root_url
+
+
+def root_url(request: Request, route_path: str, root_path: str | None) -> str:
+    """As Gradio finds the address of mounted Blocks, which takes the request's address apart three times for it. Here
+    the request has the app's own scheme and host by now.
+    """
+    if not root_path:  # a Gradio app beside this one
+        return _get_root_url(request, route_path, root_path)
+    return f"{request.scope['scheme']}://{request.headers['host']}{root_path}"
 
 
 def served_folders(app: routes.App) -> tuple[list[Path], list[Path]]:

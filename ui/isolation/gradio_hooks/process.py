@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 import mcp.server.sse
-from gradio import blocks, caching, image_utils, processing_utils, queueing, routes, utils
+from gradio import blocks, caching, image_utils, processing_utils, queueing, route_utils, routes, utils
 from gradio.blocks import Block
 from gradio_client.snippet import generate_code_snippets  # type: ignore[import-untyped]
 
@@ -19,6 +19,7 @@ from ui.isolation.gradio_hooks import patch
 from ui.isolation.gradio_hooks.caches import cache_key, cache_keys, cache_prefix, drawings_here, new_uuid
 from ui.isolation.gradio_hooks.chat import keep_to_own_scripts
 from ui.isolation.gradio_hooks.files import RoomFiles, leave_addresses
+from ui.isolation.gradio_hooks.mounted import root_url
 from ui.isolation.gradio_hooks.queue import EventQueue
 from ui.isolation.gradio_hooks.running import Event, RoomFolder, SameRoomExecutor
 
@@ -97,6 +98,7 @@ def hooks() -> RoomFiles:
     patch.replace(caching._CacheStore, "keys", cache_keys)
     patch.replace(mcp.server.sse, "uuid4", new_uuid)
     patch.replace(routes, "attach_oauth", lambda app: None)
+    patch.replace(route_utils, "get_root_url", root_url)
     return files
 
 

@@ -54,6 +54,11 @@ class ViewedApp(routes.App):
     page_api_info = ByView()
 
 
+def view_of(app: routes.App) -> Hashable:
+    """All who have the same see the same of mounted Blocks."""
+    return app.view() if isinstance(app, ViewedApp) else None
+
+
 class Tools(dict[str, str]):
     """The names of MCP tools and their endpoints, of which those are listed that are not hidden."""
 
