@@ -88,6 +88,7 @@ UNNOTICED = {
     "_CacheStore.keys": "a function asks for it, not Gradio",
     "mcp.server.sse.uuid4": "of MCP, which may be off",
     "gradio.routes.attach_oauth": "of a Space",
+    "gradio.route_utils.get_root_url": "it saves time, and keeps nobody apart",
 }
 """Not tried at the start, and why; the other tests here try by effect what they are for."""
 
