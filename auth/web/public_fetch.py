@@ -15,6 +15,8 @@ LIMIT = 16 * 1024
 DEADLINE = 5.0
 AT_ONCE = 4
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is routed on the public internet (RFC 4291 section 2.4, and IANA's registry)."""
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -61,7 +63,7 @@ class PublicFetch:
             raise FetchFailed("has a host that is not known") from None
         if not addresses or not all(map(is_public, addresses)):
             raise FetchFailed("is not on the public internet")
-        return await fetch_json(self._http, url, limit=LIMIT, deadline=DEADLINE, connect_to=addresses[0])
+        return await fetch_json(self._http, url, limit=LIMIT, connect_to=addresses[0])
 
 
 def public_host(url: str) -> str | None:
@@ -83,9 +85,6 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
-        wrapped = ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in NAT64:
-            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if wrapped is not None and not is_public(str(wrapped)):
-            return False
+        wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else ip.sixtofour
+        return is_public(str(wrapped)) if wrapped is not None else ip in UNICAST and ip.is_global
     return ip.is_global and not ip.is_multicast

@@ -84,6 +84,10 @@ NEARER = {
     "a private IPv4 in IPv6": "::ffff:10.0.0.1",
     "IPv4 by 6to4": "2002:7f00:1::",
     "IPv4 by NAT64": "64:ff9b::7f00:1",
+    "IPv4 by a NAT64 of the network's own": "64:ff9b:1::7f00:1",
+    "IPv4 at the end of IPv6": "::127.0.0.1",
+    "IPv4 by SIIT": "::ffff:0:127.0.0.1",
+    "a site by IPv6": "fec0::1",
     "IPv4 by Teredo": "2001:0:4136:e378:8000:63bf:f5ff:fffe",
     "no address": "localhost",
 }
@@ -99,7 +103,7 @@ async def test_nothing_nearer_is_asked(address: str, among_public_ones: bool) ->
     assert internet.asked == []
 
 
-@pytest.mark.parametrize("address", [PUBLIC, "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::101:101"])
+@pytest.mark.parametrize("address", [PUBLIC, "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::101:101", "2002:101:101::1"])
 async def test_what_anybody_can_reach_is_asked(address: str) -> None:
     assert is_public(address)
     internet = Internet((address,))
