@@ -39,7 +39,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
     beside = ["--target", str(Path(sys.prefix) / "mcp2"), "--upgrade", SECOND_LINE]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *beside]
-    subprocess.run(pip, check=False)
+    subprocess.run(pip, check=True)
     if npm(["ci", "--prefix", str(PEERS), "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]):
         sys.exit("npm could not install the peers that the tests sign in with")
 
