@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
@@ -20,6 +22,7 @@ from tests.support.app_server import AppServer
 from tests.support.program import consent
 from tests.support.provider import Provider
 from ui.serving import token_command
+from ui.serving.token_command import Saved, Token
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,7 +98,19 @@ def test_it_renews_by_itself(capsys: pytest.CaptureFixture[str], person: Person,
     assert len(person.opened) == 1
 
 
-@pytest.mark.parametrize("kept", ["", "{", "[]", '{"expires_at": 0, "client_id": "x", "refresh_token": "y"}'])
+KEPT: dict[str, Any] = {"url": "x", "client_id": "x", "access_token": "x", "refresh_token": "y", "expires_at": 0}
+SPOILED = {
+    "nothing": "",
+    "no JSON": "{",
+    "a list": "[]",
+    "nested": "[" * 100_000,
+    "not all of it": json.dumps({"expires_at": 9_999_999_999}),
+    "another type": json.dumps({**KEPT, "expires_at": "x"}),
+    "another program's": json.dumps(KEPT),
+}
+
+
+@pytest.mark.parametrize("kept", SPOILED.values(), ids=SPOILED)
 def test_what_is_spoiled_or_ended_is_asked_for_anew(
     capsys: pytest.CaptureFixture[str], person: Person, folder: Path, kept: str
 ) -> None:
@@ -186,6 +201,121 @@ def test_an_app_that_connects_nothing_says_so(
     other_name = server.url.replace("127.0.0.1", "localhost")
     assert token_command(["--url", other_name]) == 1
     assert f"calls itself {server.url}" in capsys.readouterr().err
+
+
+NESTED = b'{"x": ' + b"[" * 100_000
+
+
+class OddApp(ThreadingHTTPServer):
+    """Answers what it is told to: `described` where it describes itself, `answer` to all that is posted."""
+
+    described: object = None
+    answer: tuple[int, object] = (200, {})
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _OddAnswer)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        names = ("authorization", "token", "registration", "revocation")
+        self.sound = {"issuer": self.url} | {f"{name}_endpoint": f"{self.url}/{name}" for name in names}
+
+
+class _OddAnswer(BaseHTTPRequestHandler):
+    server: OddApp
+
+    def do_GET(self) -> None:
+        self._say(200, self.server.described)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._say(*self.server.answer)
+
+    def _say(self, status: int, content: object) -> None:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[OddApp]:
+    with OddApp() as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def complaint(capsys: pytest.CaptureFixture[str], url: str, *arguments: str) -> str:
+    assert token_command(["--url", url, *arguments], open_browser=lambda url: None, wait_seconds=0.05) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    return said.err.strip()
+
+
+@pytest.mark.parametrize("described", [b"<html>", [], None, "x", {}, b"\xff", pytest.param(NESTED, id="nested")])
+def test_what_is_no_such_app_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], odd: OddApp, described: object
+) -> None:
+    odd.described = described
+    assert complaint(capsys, odd.url) == f"What answers at {odd.url} is no such app."
+
+
+@pytest.mark.parametrize("endpoint", ["::", 7, None, "relative"])
+def test_so_is_one_that_names_no_addresses(capsys: pytest.CaptureFixture[str], odd: OddApp, endpoint: object) -> None:
+    odd.described = odd.sound | {"registration_endpoint": endpoint}
+    assert odd.url in complaint(capsys, odd.url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ((201, b"<html>"), "What answers at {} is no such app."),
+        ((201, []), "What answers at {} is no such app."),
+        ((201, {}), "What answers at {} is no such app."),
+        ((429, {}), "The app at {} answered 429. Please try again later."),
+        ((503, b""), "The app at {} answered 503. Please try again later."),
+    ],
+)
+def test_so_is_an_answer_that_is_none(
+    capsys: pytest.CaptureFixture[str], odd: OddApp, answer: tuple[int, object], sentence: str
+) -> None:
+    odd.described, odd.answer = odd.sound, answer
+    assert complaint(capsys, odd.url) == sentence.format(odd.url)
+
+
+def test_what_could_not_be_ended_is_not_forgotten(capsys: pytest.CaptureFixture[str], odd: OddApp) -> None:
+    odd.described, odd.answer = odd.sound, (503, b"")
+    kept = Saved(odd.url)
+    kept.write(Token(**KEPT))
+    assert "answered 503" in complaint(capsys, odd.url, "--forget")
+    assert kept.path.exists()
+    odd.answer = (400, {"error": "invalid_client"})  # it knows nothing of it any more
+    assert token_command(["--url", odd.url, "--forget"]) == 0
+    assert not kept.path.exists()
+
+
+def test_a_token_that_cannot_be_kept_is_printed(
+    capsys: pytest.CaptureFixture[str], person: Person, folder: Path
+) -> None:
+    (folder / "gradio-app-tokens").write_text("in the way")
+    assert token_command(["--url", person.server.url], open_browser=person, wait_seconds=20.0) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("person-token-") and "not kept for the next time" in said.err
+
+
+def test_ctrl_c_is_quiet(capsys: pytest.CaptureFixture[str], server: AppServer) -> None:
+    def give_up(address: str) -> None:
+        raise KeyboardInterrupt
+
+    assert token_command(["--url", server.url], open_browser=give_up) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_address_of_other_letters_is_that_of_its_host() -> None:
+    assert Saved("https://bücher.example").url == "https://xn--bcher-kva.example"
 
 
 def test_it_is_a_command_of_the_app(server: AppServer) -> None:
