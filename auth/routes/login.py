@@ -21,7 +21,7 @@ from auth.identity import Identity
 from auth.people import NEXT_AT_MOST, Links, Provider, begin_sign_in, take_sign_in
 from auth.sessions import Sessions, StepCookies
 from auth.urls import Site
-from auth.web import Pages, is_same_origin, read_body
+from auth.web import Pages, is_persons_wish, is_same_origin, read_body
 
 SAFE_PATH = re.compile(
     r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%(?!2[EeFf]|5[Cc]|7[Ff]|[01])[0-9A-Fa-f]{2})*)+"  # path, RFC 3986 section 3.3
@@ -178,11 +178,11 @@ def login_routes(
         everywhere = request.query_params.get("everywhere") == "1"
         if "state" in request.query_params:
             return back_from_provider(request)
-        if not is_same_origin(request.scope, site.base_url):
+        if not (is_same_origin(request.scope, site.base_url) and is_persons_wish(request.scope)):
             return pages.response(
                 "confirm.html",
                 heading="Sign out?",
-                sentence="Another website sent you here. Nothing has happened yet. Do you want to leave this app?",
+                sentence="Something else sent you here. Nothing has happened yet. Do you want to leave this app?",
                 action=f"{site.prefix}/logout{'?everywhere=1' if everywhere else ''}",
                 fields=[],
                 back=f"{site.prefix}/",

@@ -3,7 +3,7 @@
 from auth.web.answers import REASONS, Answers
 from auth.web.body import read_body
 from auth.web.fetch import DIRECT, PLAIN, FetchFailed, bounded, encoding_of, fetch_body, fetch_json, json_object
-from auth.web.headers import READ, has_body, header, is_page_load, is_same_origin
+from auth.web.headers import READ, has_body, header, is_page_load, is_persons_wish, is_same_origin
 from auth.web.lingering_close import LingeringClose
 from auth.web.pages import TEMPLATES, Pages
 from auth.web.proxied import proxy_sign
@@ -36,6 +36,7 @@ __all__ = [
     "has_body",
     "header",
     "is_page_load",
+    "is_persons_wish",
     "is_same_origin",
     "json_object",
     "proxy_sign",

@@ -50,3 +50,10 @@ def is_same_origin(scope: Scope, base_url: str) -> bool:
     except ValueError:
         return False
     return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+
+def is_persons_wish(scope: Scope) -> bool:
+    """False where a browser says that it reads this for a picture, a script or a frame: what stands in a page may be
+    somebody else's (Fetch Metadata).
+    """
+    return scope["method"] not in READ or header(scope, b"sec-fetch-dest") in ("", "document")

@@ -387,6 +387,21 @@ ELSEWHERE = {
     "referer-elsewhere": {"Referer": "https://evil.example/page"},
     "cross-site-with-our-origin": {"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1"},
 }
+ON_A_PAGE = {"Sec-Fetch-Site": "same-origin"}
+"""What stands in a page of ours may be somebody else's."""
+FETCHED = {
+    "a picture": {**ON_A_PAGE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+    "a script": {**ON_A_PAGE, "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "script"},
+    "a frame": {**ON_A_PAGE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("headers", FETCHED.values(), ids=FETCHED)
+def test_nothing_that_a_page_fetches_signs_anyone_out(browser: Browser, method: str, headers: dict[str, str]) -> None:
+    browser.sign_in()
+    assert "clear-site-data" not in browser.request(method, "/logout?everywhere=1", headers=headers).headers
+    assert browser.who() is not None
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "PUT"])
