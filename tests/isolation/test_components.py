@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import gradio as gr
 import pytest
 
+from auth import identity_of
 from tests.isolation.support import API, Caller, file_object, host_elsewhere, person
 from tests.support.app_server import AppServer
 from tests.support.provider import Provider
@@ -51,11 +56,45 @@ SHOWING = {
 }
 
 
+ASKED: Mapping[str, Any] = {
+    "html": lambda: gr.HTML(js_on_load=OWN_SCRIPT),
+    "explorer": lambda: gr.FileExplorer(root_dir=str(Path(__file__).parent), glob="*.py"),
+    "image": gr.Image,
+    "chatbot": gr.Chatbot,
+    "dropdown": lambda: gr.Dropdown(["a"]),
+}
+"""What functions ask for whole, as Gradio hands it to those that name its class."""
+
+
+def handing_back(kind: type[gr.components.Component]) -> Any:
+    def hand_back(component: Any) -> Any:
+        return component
+
+    hand_back.__annotations__ = {"component": kind}
+    return hand_back
+
+
+class Figure:
+    """As Bokeh's are, to Gradio."""
+
+    __module__ = "bokeh.plotting"
+
+
+def drawn_for(text: str, request: gr.Request) -> tuple[str, str]:
+    file = Path(tempfile.mkdtemp()) / "drawn.txt"
+    file.write_text(f"{text} for {identity_of(request).subject}", "utf-8")
+    return str(file), f"{text} for {identity_of(request).subject}"
+
+
 OWN_SCRIPT = "element.title = 'the app itself';"
 
 
 def with_script(text: str) -> list[Any]:
-    return [{"role": "assistant", "content": gr.HTML(text, js_on_load=OWN_SCRIPT)}]
+    return with_component(gr.HTML(text, js_on_load=OWN_SCRIPT))
+
+
+def with_component(component: Any) -> list[Any]:
+    return [{"role": "assistant", "content": component}]
 
 
 def showing() -> gr.Blocks:
@@ -68,11 +107,35 @@ def showing() -> gr.Blocks:
             block = made()
             on(lambda value: value, text, block, api_name=f"{name}_of_text")
             on(lambda value: value, document, block, api_name=f"{name}_of_document")
+            on(json.loads, text, block, api_name=f"{name}_of_json")
             on(lambda value: value, block, block, api_name=f"{name}_of_itself")
         for name in ("dataframe", "label", "image"):
             on(lambda path: path, file, SHOWING[name](), api_name=f"{name}_of_file")
         on(lambda paths: paths, files, gr.Gallery(), api_name="gallery_of_file")
         on(with_script, text, gr.Chatbot(), api_name="chatbot_with_script")
+        for name, made in ASKED.items():
+            block = made()
+            on(handing_back(type(block)), block, block, api_name=f"{name}_handed_back")
+        state = gr.State([str(Path(__file__))])
+        on(lambda text, kept: [*kept, text], [text, state], state, api_name="keep")
+        on(lambda text, kept: kept.append(text), [text, state], None, api_name="append")
+        on(lambda kept: kept[-1], state, gr.File(), api_name="take_last")
+        choice, explorer = gr.Dropdown(["a"]), gr.FileExplorer(root_dir=str(Path(__file__).parent), glob="*.txt")
+        on(lambda chosen: chosen, choice, gr.File(), api_name="chosen_unchecked", preprocess=False)
+        on(lambda chosen: chosen, explorer, gr.File(), api_name="explored")
+        on(lambda text: gr.update(label=text), text, gr.HTML(), api_name="labelled")
+        on(lambda: (gr.skip(), gr.HTML(label="as a component")), None, [gr.HTML(), gr.HTML()], api_name="skipped")
+        on(lambda: Figure(), None, gr.Plot(), api_name="own_chart")
+        on(lambda: with_component(gr.Plot(Figure())), None, gr.Chatbot(), api_name="own_chart_in_a_chat")
+        gr.Examples(
+            ["one"],
+            text,
+            [gr.File(), gr.Textbox()],
+            drawn_for,
+            cache_examples=True,
+            cache_mode="lazy",
+            api_name="example",
+        )
         gr.DeepLinkButton()
     return blocks
 
@@ -216,3 +279,136 @@ def test_no_caller_changes_the_properties_of_a_component(alice: Caller, name: st
         for function in (f"{name}_of_itself", f"{name}_of_document"):
             answer = alice.ask("POST", f"{API}/run/{function}", json={"data": [update]})
             assert answer.status_code == 404, answer.text
+
+
+@pytest.mark.parametrize("name", SHOWING)
+def test_no_json_of_a_callers_changes_the_properties_of_a_component(alice: Caller, name: str) -> None:
+    """Though the app reads it."""
+    for kind in ("update", "an update", ["update"]):
+        update = {"__type__": kind, "js_on_load": SCRIPT, "root_dir": "/", "value": None}
+        answer = alice.ask("POST", f"{API}/run/{name}_of_json", json={"data": [json.dumps(update)]})
+        assert "by gr.update()" in answer.text, answer.text
+
+
+def test_the_app_changes_the_properties_of_its_components(alice: Caller) -> None:
+    assert alice.run("labelled", "mine")[0]["label"] == "mine"
+    skipped, made = alice.run("skipped")
+    assert (skipped.get("value"), made["label"]) == (None, "as a component")
+
+
+HANDED = {
+    "js_on_load": SCRIPT,
+    "html_template": SCRIPT,
+    "server_functions": ["x"],
+    "root_dir": "/",
+    "glob": "**/*",
+    "watermark": "app.py",
+    "avatar_images": ["app.py", "app.py"],
+    "choices": [["app.py", "app.py"]],
+    "label": SCRIPT,
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_function_that_asks_for_a_component_gets_its_value_from_the_caller_and_all_else_from_the_app(
+    alice: Caller, name: str
+) -> None:
+    value = {"html": "x", "dropdown": "a"}.get(name, [] if name != "image" else None)
+    for hers in (uuid4().hex, uuid4().hex):
+        body = {"data": [{"value": value, **HANDED}], "session_hash": hers}
+        answer = alice.ask("POST", f"{API}/run/{name}_handed_back", json=body)
+        assert answer.status_code == 200, answer.text
+        (shown,) = answer.json()["data"]
+        assert shown["value"] == value
+        for made in HANDED.values():
+            assert json.dumps(made) not in json.dumps(shown)
+    if name == "html":
+        assert shown["js_on_load"] == OWN_SCRIPT
+    if name == "explorer":
+        (number, *_) = (
+            part["id"]
+            for part in alice.ask("GET", "/gradio/config").json()["components"]
+            if part["props"].get("glob") == "*.py"
+        )
+        asked = {"session_hash": hers, "component_id": number, "fn_name": "ls", "data": None}
+        assert "support.py" in alice.ask("POST", f"{API}/component_server", json=asked).text
+        assert alice.ask("POST", f"{API}/component_server", json={**asked, "data": ["etc"]}).json() == []
+
+
+def test_what_a_component_does_not_offer_is_not_chosen_from_it(alice: Caller) -> None:
+    for function, value in (("chosen_unchecked", "app.py"), ("explored", [[Path(__file__).name]])):
+        answer = alice.ask("POST", f"{API}/run/{function}", json={"data": [value]})
+        assert answer.status_code == 500, answer.text
+
+
+@pytest.mark.parametrize("function", ["keep", "append"])
+def test_what_a_caller_wrote_into_a_state_is_still_the_callers(alice: Caller, function: str) -> None:
+    session = {"session_hash": uuid4().hex}
+    own = alice.ask("POST", f"{API}/run/take_last", json={"data": [None], **session})
+    assert own.json()["data"][0]["orig_name"] == Path(__file__).name, "the app's own"
+    for text in ("app.py", str(Path("app.py").resolve())):
+        body = {"data": [text, None], **session}
+        assert alice.ask("POST", f"{API}/run/{function}", json=body).status_code == 200
+        taken = alice.ask("POST", f"{API}/run/take_last", json={"data": [None], **session})
+        assert taken.status_code == 500, taken.text
+    own = alice.ask("POST", f"{API}/run/take_last", json={"data": [None], "session_hash": uuid4().hex})
+    assert own.status_code == 200, "in another session"
+
+
+def test_files_are_deleted_by_age_as_the_app_says(providers: Mapping[str, Provider]) -> None:
+    def passing() -> gr.Blocks:
+        with gr.Blocks(delete_cache=(1, 1)) as blocks:
+            gr.Button().click(drawn_for, gr.Textbox(), [gr.File(), gr.Textbox()], api_name="draw")
+        return blocks
+
+    with AppServer(providers, main_blocks=passing) as server:
+        for caller in person(server):
+            paths = [caller.upload("a.txt", b"a"), caller.run("draw", "x")[0]["path"]]
+            assert {caller.get(f"file={path}").status_code for path in paths} == {200}
+            for _ in range(100):
+                if {caller.get(f"file={path}").status_code for path in paths} == {404}:
+                    return
+                time.sleep(0.1)
+    raise AssertionError("they are still there")
+
+
+def test_the_outputs_of_examples_are_those_of_who_uses_them(alice: Caller, bob: Caller) -> None:
+    for _ in range(2):
+        for caller, subject in ((alice, "alice-1"), (bob, "bob-2")):
+            file, text = caller.run("example", 0)
+            assert text == f"one for {subject}"
+            assert caller.get(f"file={file['path']}").text == text
+
+
+# -- charts, of which one kind runs scripts ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bokeh(monkeypatch: pytest.MonkeyPatch) -> None:
+    embed = SimpleNamespace(json_item=lambda figure: {"root_id": OWN_SCRIPT})
+    monkeypatch.setitem(sys.modules, "bokeh", SimpleNamespace(__version__="3.8.1", embed=embed))
+    monkeypatch.setitem(sys.modules, "bokeh.embed", embed)
+
+
+def linked(caller: Caller, function: str, *data: object) -> str:
+    """All that a deep link to what a function showed says."""
+    session = uuid4().hex
+    body = {"data": data, "session_hash": session}
+    assert caller.ask("POST", f"{API}/run/{function}", json=body).status_code == 200
+    link = caller.ask("GET", f"{API}/deep_link", params={"session_hash": session}).json()
+    return caller.ask("GET", "/gradio/config", params={"deep_link": link}).text
+
+
+@pytest.mark.usefixtures("bokeh")
+def test_a_deep_link_shows_the_charts_that_the_app_drew(alice: Caller) -> None:
+    for function in ("own_chart", "own_chart_in_a_chat"):
+        assert linked(alice, function).count("root_id"), function
+    (chart,) = alice.run("own_chart")
+    assert "root_id" in linked(alice, "plot_of_itself", chart)
+    others = {**chart, "plot": json.dumps({"root_id": SCRIPT})}
+    assert "root_id" not in linked(alice, "plot_of_itself", others)
+    for plot in (others["plot"], [others["plot"]], {"a": others["plot"]}):
+        said_by = said("plot", {**others, "plot": plot}, bokeh_version="3.8.1")
+        for function in ("chatbot_of_itself", "chatbot_of_document"):
+            answer = alice.ask("POST", f"{API}/run/{function}", json={"data": [said_by]})
+            assert "root_id" not in answer.text, function

@@ -135,6 +135,25 @@ def test_old_links_and_the_rooms_of_earlier_keys_are_deleted(tmp_path: Path) -> 
     assert kept.exists()
 
 
+def test_files_of_people_are_deleted_by_age_where_the_app_says_so(tmp_path: Path) -> None:
+    rooms = Rooms(str(tmp_path), secret_key=KEY)
+    room = Path(rooms.of(ALICE).folder)
+    swept, kept = (
+        [room / "hash/a.txt", room / "tmp/one/b.txt"],
+        [room / "examples/run/log.csv", Path(rooms.shared.folder, "c")],
+    )
+    for file in (*swept, *kept):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    now = swept[0].stat().st_ctime
+    rooms.sweep(now + 61)
+    rooms.sweep(now + 59, keep_seconds=60)
+    assert all(file.exists() for file in swept)
+    rooms.sweep(now + 61, keep_seconds=60)
+    assert not any(file.exists() for file in swept)
+    assert all(file.exists() for file in kept)
+
+
 # -- what Gradio is asked ---------------------------------------------------------------------------------------------
 
 

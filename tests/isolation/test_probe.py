@@ -25,7 +25,7 @@ replace, always = patch.replace, patch.always
 
 
 def note(owner, name):
-    everywhere = name in ("get_upload_folder", "DEFAULT_TEMP_DIR", "ThreadPoolExecutor")
+    everywhere = name in ("get_upload_folder", "DEFAULT_TEMP_DIR", "ThreadPoolExecutor", "update", "skip")
     key = name if everywhere else f"{owner.__name__}.{name}"
     replaced[key].append((owner, name, vars(owner).get(name, MISSING)))
 
@@ -86,6 +86,8 @@ UNNOTICED = {
     "gradio.routes.generate_code_snippets": "a page's help keeps nobody apart",
     "_CacheStore._session_prefix": "another hook calls it",
     "_CacheStore.keys": "a function asks for it, not Gradio",
+    "Examples.load_from_cache": "it would have to run an example, whose outputs are kept as files",
+    "Plot.postprocess": "a deep link then shows no chart",
     "mcp.server.sse.uuid4": "of MCP, which may be off",
     "gradio.routes.attach_oauth": "of a Space",
     "gradio.route_utils.get_root_url": "it saves time, and keeps nobody apart",

@@ -89,6 +89,9 @@ async def _tries() -> AsyncIterator[tuple[str, bool]]:
     yield "a component in a chat", "probe" not in str(await one.run("built", chat))
     _, shown = await one.run("shown", json.dumps(chat))
     yield "a script in a chat", "probe" not in str(shown["data"][0][0]["content"][0]["props"])
+    made_by_json = await one.run("shown", json.dumps({"__type__": "update"}))
+    yield "properties", (await one.run("changed"))[0] == 200 != made_by_json[0]
+    yield "what is offered", (await one.run("chosen", [["none.key"]]))[0] != 200
     (server,) = (number for number, block in app.get_blocks().blocks.items() if isinstance(block, gr.HTML))
     body = {"session_hash": "s", "component_id": server, "fn_name": "echo", "data": {"path": path}}
     for caller, is_open in ((one, True), (other, False)):
@@ -187,6 +190,8 @@ def _mounted() -> App:
         gr.HTML(server_functions=[echo])
         on(lambda chat: chat[0]["content"][0]["instance"].head, gr.Chatbot(), text, api_name="built", queue=False)
         on(json.loads, text, gr.Chatbot(), api_name="shown", queue=False)
+        on(lambda: (gr.update(label="x"), gr.skip()), None, [text, state], api_name="changed", queue=False)
+        on(echo, gr.FileExplorer(glob="*.txt", root_dir="."), document, api_name="chosen", queue=False)
         on(lambda: (tempfile.gettempdir(), [PICTURE]), None, [text, gr.Gallery()], api_name="made", queue=False)
         on(echo, text, file, api_name="given", queue=False)
         on(gr.cache(lambda: uuid4().hex), None, text, api_name="kept", queue=False)

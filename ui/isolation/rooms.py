@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,11 +87,12 @@ class Rooms:
     def of(self, identity: str) -> Room:
         return self._room("u" + blake2b(identity.encode(), key=self._key, digest_size=16).hexdigest())
 
-    def sweep(self, now: float) -> None:
+    def sweep(self, now: float, *, keep_seconds: float | None = None) -> None:
         """Delete old deep links, and the rooms of keys that no process has used for a day; to be called once an hour.
 
         Args:
             now: epoch seconds.
+            keep_seconds: the age from which on people's files are deleted; None where they are kept.
         """
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         os.utime(self.folder, (now, now))
@@ -99,6 +100,10 @@ class Rooms:
         for folder in (os.path.join(self.links.folder, "deep_links"), os.path.join(self.shared.folder, "links")):
             if os.path.isdir(folder):
                 _delete(folder, r".+", older_than=now - LINK_SECONDS)
+        if keep_seconds:
+            for entry in os.scandir(self.folder):
+                if entry.name[0] == "u":
+                    _delete_files(entry.path, older_than=now - keep_seconds)
 
     def _room(self, name: str) -> Room:
         return Room(name, os.path.join(self.folder, name), os.path.join(self.folder, "shared"))
@@ -109,6 +114,17 @@ def _delete(folder: str, name: str, *, older_than: float) -> None:
         is_ours = re.fullmatch(name, entry.name) and entry.is_dir(follow_symlinks=False)
         if is_ours and entry.stat(follow_symlinks=False).st_mtime < older_than:
             shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _delete_files(folder: str, *, older_than: float) -> None:
+    """But for the outputs of examples, which name each other."""
+    for place, folders, names in os.walk(folder):
+        if place == folder and "examples" in folders:
+            folders.remove("examples")
+        for path in (os.path.join(place, name) for name in names):
+            with suppress(FileNotFoundError):
+                if os.lstat(path).st_ctime < older_than:
+                    os.unlink(path)
 
 
 _here: ContextVar[Room | None] = ContextVar("room", default=None)

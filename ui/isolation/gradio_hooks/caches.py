@@ -1,7 +1,10 @@
-"""What is kept by room: `gr.cache` and `gr.Cache`, drawings, names of MCP sessions."""
+"""What is kept by room: `gr.cache` and `gr.Cache`, outputs of examples, drawings, names of MCP sessions."""
 
 from collections import defaultdict
-from functools import partial
+from collections.abc import Callable
+from copy import copy
+from functools import partial, wraps
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +32,24 @@ def cache_keys(store: caching._CacheStore) -> list[Any]:
     prefix = cache_prefix(store)
     with store._lock:
         return [entry.get("_key") for key, entry in store._exact.items() if key.startswith(prefix)]
+
+
+def examples_by_room(load: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """For what reads an example's outputs: made at its first use, they are of whoever used it first."""
+
+    @wraps(load)
+    def load_from_cache(examples: Any, *args: Any) -> list[Any]:
+        room = room_here()
+        if room and examples.cache_examples == "lazy":
+            run = vars(examples).setdefault("_run", uuid4().hex)  # another start may come with another function
+            examples = copy(examples)
+            examples.cache_logger = copy(examples.cache_logger)
+            examples.cached_folder = Path(room.folder, "examples", run)
+            examples.cached_file = examples.cached_folder / "log.csv"
+            examples.cached_indices_file = examples.cached_folder / "indices.csv"
+        return load(examples, *args)
+
+    return load_from_cache
 
 
 def drawings_here(editor: gr.ImageEditor) -> Any:

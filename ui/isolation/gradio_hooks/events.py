@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -12,12 +13,14 @@ from anyio.to_thread import run_sync
 from gradio import caching, routes
 from gradio.blocks import Block
 
-from auth.errors import AuthError
+from auth.errors import AuthError, BodyTooLarge
 from auth.events import about_request
 from ui.isolation.gradio_hooks import patch
+from ui.isolation.gradio_hooks.files import FILES_AT_MOST
 from ui.isolation.gradio_hooks.process import hooks
+from ui.isolation.gradio_hooks.properties import own_properties
 from ui.isolation.gradio_hooks.queue import RoomQueue
-from ui.isolation.gradio_hooks.running import Call, call_here, nodes
+from ui.isolation.gradio_hooks.running import Call, call_here, nodes, paths_in
 from ui.isolation.limits import Limits, SessionTable
 from ui.isolation.paths import is_in, real_path
 from ui.isolation.rooms import Rooms
@@ -66,29 +69,42 @@ def isolate_events(app: routes.App, rooms: Rooms, *, limits: Limits, is_still_va
 
     async def process_api(block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
         fn = blocks.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        state: Any = kwargs.get("state") or {}
+        shown = [block if block.stateful else state.get(block._id, block) for block in fn.inputs]
+        inputs = [
+            own_properties(block, value) if number in fn.component_prop_inputs and isinstance(value, dict) else value
+            for number, (block, value) in enumerate(zip(shown, inputs, strict=False))
+        ]
+        is_checked = fn.preprocess and not fn.batch
         free = [
-            value for block, value in zip(fn.inputs, inputs, strict=False) if fn.batch or not _offers_choices(block)
+            value for block, value in zip(shown, inputs, strict=False) if not (is_checked and _offers_choices(block))
         ]
         data = getattr(kwargs.get("event_data"), "_data", None)
         outer = call_here.get()
-        token = call_here.set(Call(outer.since if outer else time.time(), (*free, data)))
+        written: set[str] = vars(state).setdefault("written", set()) if state else set()
+        token = call_here.set(Call(outer.since if outer else time.time(), (*free, data, tuple(written))))
         try:
-            return await run(block_fn, inputs, *args, **kwargs)
+            output = await run(block_fn, inputs, *args, **kwargs)
         finally:
             call_here.reset(token)
+        if any(block.stateful for block in (*fn.inputs, *fn.outputs)):
+            written |= await run_sync(paths_in, free)
+        if len(written) > FILES_AT_MOST:
+            raise BodyTooLarge(f"more than {FILES_AT_MOST} paths in a session")
+        return output
 
     async def run_extra_startup_events() -> None:
         with rooms.shared.entered():
             await start()  # type: ignore[no-untyped-call]
-        queue.sweeping = asyncio.create_task(_sweep_hourly(rooms))
+        queue.sweeping = asyncio.create_task(_sweep_hourly(rooms, keep_seconds=(blocks.delete_cache or (0, None))[1]))
 
     patch.replace(blocks, "process_api", process_api)
     patch.replace(blocks, "run_extra_startup_events", run_extra_startup_events)
 
 
-async def _sweep_hourly(rooms: Rooms) -> None:
+async def _sweep_hourly(rooms: Rooms, *, keep_seconds: float | None) -> None:
     while True:
-        await run_sync(rooms.sweep, time.time())
+        await run_sync(partial(rooms.sweep, time.time(), keep_seconds=keep_seconds))
         await asyncio.sleep(SWEEP_SECONDS)
 
 

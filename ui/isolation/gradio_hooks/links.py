@@ -13,6 +13,7 @@ from gradio.route_utils import create_url_safe_hash
 from gradio_client.utils import is_file_obj, traverse  # type: ignore[import-untyped]
 
 from ui.isolation.gradio_hooks.running import made
+from ui.isolation.gradio_hooks.scripts import as_text, own_scripts
 from ui.isolation.paths import is_in, real_path
 from ui.isolation.rooms import Rooms, room_here
 
@@ -41,7 +42,10 @@ def make_deep_link(app: routes.App, rooms: Rooms, session: str) -> str:
         url = str(file.get("url") or "").replace(quote(file["path"]), quote(copy))
         return {**file, "path": copy, "url": url}
 
-    components = [traverse(utils.safe_deepcopy(one), published, is_file_obj) for one in states[session].components]
+    components = [
+        as_text(traverse(own_scripts.keep_alone(utils.safe_deepcopy(one)), published, is_file_obj))
+        for one in states[session].components
+    ]
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME
     state = orjson.dumps(components, option=options, default=str)
     link = str(create_url_safe_hash(state))

@@ -4,24 +4,45 @@ import os
 import re
 import sys
 import tempfile
+from concurrent import futures
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from multiprocessing.util import get_temp_dir
 from typing import Any
 
 import gradio as gr
+import gradio.mcp
 import mcp.server.sse
-from gradio import blocks, caching, image_utils, processing_utils, queueing, route_utils, routes, utils
+from gradio import (
+    blocks,
+    caching,
+    helpers,
+    image_utils,
+    processing_utils,
+    queueing,
+    route_utils,
+    routes,
+    screen_recording_utils,
+    utils,
+)
 from gradio.blocks import Block
 from gradio_client.snippet import generate_code_snippets  # type: ignore[import-untyped]
 
 from ui.isolation.gradio_hooks import patch
-from ui.isolation.gradio_hooks.caches import cache_key, cache_keys, cache_prefix, drawings_here, new_uuid
-from ui.isolation.gradio_hooks.chat import keep_to_own_scripts
+from ui.isolation.gradio_hooks.caches import (
+    cache_key,
+    cache_keys,
+    cache_prefix,
+    drawings_here,
+    examples_by_room,
+    new_uuid,
+)
 from ui.isolation.gradio_hooks.files import RoomFiles, leave_addresses
 from ui.isolation.gradio_hooks.mounted import root_url
+from ui.isolation.gradio_hooks.properties import keep_properties
 from ui.isolation.gradio_hooks.queue import EventQueue
 from ui.isolation.gradio_hooks.running import Event, RoomFolder, SameRoomExecutor
+from ui.isolation.gradio_hooks.scripts import keep_to_own_scripts
 
 BODIES = (
     "PredictBody",
@@ -62,15 +83,10 @@ def hooks() -> RoomFiles:
     """Those of this process, set when they are asked for first."""
     get_temp_dir()  # of multiprocessing: one for the process, and sockets in it must not have long paths
     files = RoomFiles()
-    replaced = {
-        "get_upload_folder": files.folder,
-        "DEFAULT_TEMP_DIR": RoomFolder(files.folder),
-        "ThreadPoolExecutor": SameRoomExecutor,
-    }
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "gradio":
-            for attribute in replaced.keys() & vars(module).keys():
-                patch.replace(module, attribute, replaced[attribute])
+    patch.everywhere(utils, "get_upload_folder", files.folder)
+    for module in (gradio.mcp, screen_recording_utils):
+        patch.everywhere(module, "DEFAULT_TEMP_DIR", RoomFolder(files.folder))
+    patch.everywhere(futures, "ThreadPoolExecutor", SameRoomExecutor)
     patch.replace(blocks, "App", AppLater)
     gr.Blocks.app = property(_app, lambda made, app: vars(made).update(app=app))  # type: ignore[assignment]
     if os.environ.setdefault("MPLBACKEND", "agg") == "agg":
@@ -86,6 +102,7 @@ def hooks() -> RoomFiles:
     for owner, reader in READERS:
         patch.replace(owner, reader, files.checking_names(getattr(owner, reader)))
     keep_to_own_scripts()
+    keep_properties()
     patch.replace(processing_utils, "move_files_to_cache", files.move_files_to_cache)
     patch.replace(processing_utils, "async_move_files_to_cache", files.async_move_files_to_cache)
     for body in BODIES:
@@ -96,6 +113,7 @@ def hooks() -> RoomFiles:
     patch.replace(caching._CacheStore, "_session_key", cache_key)
     patch.replace(caching._CacheStore, "_session_prefix", cache_prefix)
     patch.replace(caching._CacheStore, "keys", cache_keys)
+    patch.replace(helpers.Examples, "load_from_cache", examples_by_room(helpers.Examples.load_from_cache))
     patch.replace(mcp.server.sse, "uuid4", new_uuid)
     patch.replace(routes, "attach_oauth", lambda app: None)
     patch.replace(route_utils, "get_root_url", root_url)

@@ -56,6 +56,12 @@ def nodes(document: object) -> Iterator[str | dict[str, Any]]:
             rest += node
 
 
+def paths_in(document: object) -> set[str]:
+    """The texts in a document that are paths of files that there are."""
+    texts = {node for node in nodes(document) if isinstance(node, str) and len(node) < PATH_CHARACTERS}
+    return {text for text in texts if text and "\0" not in text and os.path.exists(text)}
+
+
 class RoomFolder(os.PathLike[str]):
     """Stands where Gradio has its folder in a constant."""
 
