@@ -8,6 +8,7 @@ from authlib.oauth2.rfc7591 import InvalidClientMetadataError
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from msgspec.json import decode
+from starlette.datastructures import QueryParams
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -77,16 +78,19 @@ def oauth_routes(*, site: Site, pages: Pages, answers: Answers, sessions: Sessio
 
     # -- for people ---------------------------------------------------------------------------------------------------
 
+    async def said_in(request: Request) -> QueryParams:
+        try:
+            return await params_of(request)
+        except OAuth2Error as error:
+            raise ProgramRequestInvalid(str(error.description)) from None
+
     @people.get("/oauth/authorize")
     async def authorize(request: Request) -> Response:
         """RFC 6749 section 4.1.1: a program sends the person here to be asked."""
         if len(request.scope["query_string"]) > REQUEST_BYTES:
             raise ProgramRequestInvalid(f"the request is longer than {REQUEST_BYTES} bytes")
         person = credential_in(request.scope).outcome
-        try:
-            asked = OAuthRequest(request, await params_of(request))
-        except OAuth2Error as error:
-            raise ProgramRequestInvalid(str(error.description)) from None
+        asked = OAuthRequest(request, await said_in(request))
         if isinstance(person, AuthError):
             return to_sign_in(request, asked, person)
         try:
@@ -138,9 +142,9 @@ def oauth_routes(*, site: Site, pages: Pages, answers: Answers, sessions: Sessio
         """What the person says to the consent page."""
         identity = credential_in(request.scope).identity  # nobody's, where another site's page posts here
         person = sessions.held_in(request.session)
+        said = await said_in(request)
+        asked = OAuthRequest(request, server.asked_on(said.get("consent", ""), identity.session_id or ""))
         try:
-            said = await params_of(request)
-            asked = OAuthRequest(request, server.asked_on(said.get("consent", ""), identity.session_id or ""))
             await server.find_client(asked.payload.client_id or "")
             grant = server.checked(asked)
         except OAuth2Error as error:

@@ -292,6 +292,13 @@ def test_an_answer_needs_the_page(program: Program, ada: Browser, consented: str
     assert (answer.status_code, heading(answer)) == (403, "Nothing was agreed to")
 
 
+@pytest.mark.parametrize("twice", ["consent", "answer"])
+def test_an_answer_that_says_two_things_is_none(program: Program, ada: Browser, twice: str) -> None:
+    form = {"consent": ticket(consent_page(ada, program.request())), "answer": "agree"}
+    answer = ada.post("/oauth/authorize", data={**form, twice: [form[twice], "refuse"]}, headers=OWN_PAGE)
+    assert (answer.status_code, heading(answer)) == (400, "This program cannot be connected")
+
+
 def test_the_page_that_one_person_was_shown_is_not_answered_by_another(
     open_app: AppServer, program: Program, ada: Browser
 ) -> None:
