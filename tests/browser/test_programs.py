@@ -118,6 +118,8 @@ def test_the_account_bar_ends_all_of_them(
     agree(person, wanted["open"], signs_in=False)
     assert program.hears()["tools"]
     person.opens("/gradio/")
+    person.tab.set_viewport_size({"width": 390, "height": 700})
+    assert person.tab.locator(".account-person").bounding_box()["width"] > 80  # type: ignore[index]
     person.tab.get_by_text("Connected programs").click()
     person.tab.get_by_role("button", name="End all").click()
     expect(person.tab.get_by_text("All of them have been ended.")).to_be_visible()

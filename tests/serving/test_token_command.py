@@ -197,7 +197,7 @@ def test_an_app_that_connects_nothing_says_so(
     capsys: pytest.CaptureFixture[str], app: AppServer, server: AppServer
 ) -> None:
     assert token_command(["--url", app.url]) == 1
-    assert "PEOPLE_TOKENS is off there" in capsys.readouterr().err
+    assert "PEOPLE_TOKENS is off" in capsys.readouterr().err
     other_name = server.url.replace("127.0.0.1", "localhost")
     assert token_command(["--url", other_name]) == 1
     assert f"calls itself {server.url}" in capsys.readouterr().err

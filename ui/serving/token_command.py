@@ -157,7 +157,9 @@ class AuthorizationServer:
         self._url = url
         answer = http.get(f"{url}/.well-known/oauth-authorization-server")
         if answer.status_code != httpx2.codes.OK:
-            raise TokenError(f"The app at {url} lets no programs be connected: PEOPLE_TOKENS is off there.")
+            raise TokenError(
+                f"The app at {url} lets no programs be connected: PEOPLE_TOKENS is off, or its address is another."
+            )
         self._metadata = decode(answer.content, type=Metadata)
         if self._metadata.issuer != url:  # RFC 8414 section 3.3
             raise TokenError(f"The app at {url} calls itself {self._metadata.issuer}: name it so.")
