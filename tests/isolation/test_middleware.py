@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from auth.identity import Credential, Identity
 from tests.support.asgi import Answer, ask, http_scope
 from tests.support.clock import Clock
 from ui.isolation.files import Files
-from ui.isolation.limits import Accounts, Limits, SessionTable
+from ui.isolation.limits import HOUR_SECONDS, OTHERS_SECONDS, TURN_SECONDS, Accounts, Limits, SessionTable
 from ui.isolation.middleware import BODY_BYTES, Isolation
 from ui.isolation.paths import is_in
 from ui.isolation.rooms import DAY_SECONDS, LINK_SECONDS, Rooms, room_here
@@ -31,6 +32,7 @@ class Behind:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, bytes]] = []
+        self.raw_paths: list[bytes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
@@ -39,6 +41,7 @@ class Behind:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         self.asked.append((scope["path"], scope["query_string"].decode(), body))
+        self.raw_paths.append(scope["raw_path"])
         room = room_here()
         assert room
         await Response(room.name)(scope, receive, send)
@@ -49,6 +52,7 @@ class Front:
         self.behind = Behind()
         self.rooms = Rooms(str(root), secret_key=KEY)
         self.links: list[str] = []
+        self.forgotten: list[str] = []
         self.app = Isolation(
             self.behind,
             refuse=lambda error, scope: Response(error.sentence, error.status),
@@ -57,17 +61,19 @@ class Front:
             files=Files(folders=lambda: ([], []), is_asset=lambda place: False, shown=["text/plain"]),
             limits=limits,
             make_link=lambda session: self.links.append(session) or "a-link",  # type: ignore[func-returns-value]
-            forget_upload=lambda name: None,
+            forget_upload=self.forgotten.append,
         )
 
     async def ask(self, who: str, path: str, body: bytes = b"", **more: Any) -> Answer:
+        return await ask(self.app, self.scope(who, path, body, **more), body)
+
+    def scope(self, who: str, path: str, body: bytes = b"", **more: Any) -> Scope:
         issuer, _, subject = who.partition("#")
         identity = Identity(username=subject, issuer=issuer, subject=subject, kind="person", expires_at=0)
         more.setdefault("method", "POST" if body else "GET")
-        scope = http_scope(
+        return http_scope(
             f"/gradio{path}", root_path="/gradio", state={"credential": Credential(outcome=identity)}, **more
         )
-        return await ask(self.app, scope, body)
 
 
 @pytest.fixture
@@ -185,6 +191,32 @@ async def test_names_in_an_address_are_the_rooms(front: Front, sent: str, seen: 
 
 
 @pytest.mark.anyio
+async def test_an_address_is_another_one_to_gradio_alone(front: Front) -> None:
+    """What is around it, such as the log of requests, sees what was sent."""
+    sent = front.scope(ALICE, "/gradio_api/call/f/e", query="session_hash=s")
+    await ask(front.app, sent, b"")
+    assert (sent["path"], sent["query_string"]) == ("/gradio/gradio_api/call/f/e", b"session_hash=s")
+    ((path, _, _),) = front.behind.asked
+    assert front.behind.raw_paths == [path.encode()] != [sent["path"].encode()]
+
+
+@pytest.mark.anyio
+async def test_a_browser_gets_no_page_of_mcp_and_a_program_its_stream(front: Front) -> None:
+    stream = {"Accept": "text/event-stream"}
+    for path in ("/gradio_api/mcp", "/gradio_api/mcp/", "/gradio_api/mcp/http", "/gradio_api/mcp/http/"):
+        assert (await front.ask(ALICE, path, headers={"Accept": "text/html,*/*"})).status == 404
+        assert (await front.ask(ALICE, path, headers=stream)).status == 200
+        assert (await front.ask(ALICE, path, b"{}")).status == 200
+
+
+@pytest.mark.anyio
+async def test_an_upload_whose_progress_was_told_is_forgotten(front: Front) -> None:
+    await front.ask(ALICE, "/gradio_api/upload_progress", query="upload_id=u")
+    await front.ask(ALICE, "/gradio_api/queue/data", query="upload_id=v&session_hash=s")
+    assert front.forgotten == [f"{front.rooms.of(ALICE).name}.u"]
+
+
+@pytest.mark.anyio
 async def test_an_mcp_session_is_that_of_its_room(front: Front) -> None:
     hers, his = (front.rooms.of(who).new_uuid().hex for who in (ALICE, BOB))
     for session, status in ((hers, 200), (his, 404), ("x", 404), (f"{{{hers.upper()}}}", 200)):
@@ -254,6 +286,24 @@ async def test_what_is_uploaded_goes_through_as_it_comes_up_to_so_much_an_hour(t
 
 
 @pytest.mark.anyio
+async def test_who_asks_for_too_much_is_refused_slowly_and_who_calls_a_lot_is_put_off(tmp_path: Path) -> None:
+    pauses: list[float] = []
+    front = Front(tmp_path, Limits(upload_bytes=0, refusals_per_second=4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ui.isolation.middleware.asyncio", SimpleNamespace(sleep=lambda seconds: _noted(pauses, seconds)))
+        assert (await front.ask(BOB, "/gradio_api/upload", b"x")).status == 429
+        patch.setattr(front.app._accounts, "turn", lambda who: 0.5)
+        assert (await front.ask(BOB, "/gradio_api/queue/join", b"{}")).status == 200
+        assert (await front.ask(BOB, "/gradio_api/info")).status == 200, "what changes nothing waits for nothing"
+    assert pauses == [0.25, 0.5]
+    assert (await Front(tmp_path, Limits(requests=0)).ask(BOB, "/gradio_api/info")).status == 429
+
+
+async def _noted(pauses: list[float], seconds: float) -> None:
+    pauses.append(seconds)
+
+
+@pytest.mark.anyio
 async def test_who_leaves_in_the_middle_of_a_body_gets_no_answer(front: Front) -> None:
     messages = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"{", "more_body": True}]
 
@@ -300,11 +350,27 @@ def test_who_calls_without_end_gives_way_to_others_and_to_nobody_else() -> None:
     with accounts.request("a"), accounts.request("a"), accounts.request("b"):
         assert not any(accounts.turn("a") for _ in range(100)), "nobody else is there"
         assert accounts.turn("b") == 0
-        assert accounts.turn("a") > 0
+        assert accounts.turn("a") == TURN_SECONDS
         assert accounts.turn("b") == 0
+        clock.advance(OTHERS_SECONDS)
+        assert accounts.turn("a") == 0, "nobody else is there any more"
         clock.advance(60)
         assert accounts.turn("b") == 0
         assert not any(accounts.turn("a") for _ in range(10))
+
+
+def test_whoever_is_gone_takes_no_memory() -> None:
+    clock = Clock()
+    accounts = Accounts(Limits(), now=clock)
+    for who in ("a", "b"):
+        with accounts.request(who):
+            accounts.turn(who)
+            accounts.upload(who, 1)
+        clock.advance(HOUR_SECONDS + 1)
+    accounts.turn("c")
+    accounts.upload("c", 1)
+    kept = (accounts._requests, accounts._calls, accounts._uploads)
+    assert [list(one) for one in kept] == [[], ["c"], ["c"]]
 
 
 def table(most: int = 2, in_all: int = 100, busy: tuple[str, ...] = ()) -> tuple[SessionTable, list[str]]:
@@ -337,3 +403,15 @@ def test_beyond_all_that_there_may_be_who_has_most_makes_room() -> None:
     assert sessions.popitem(last=False) == ("a.2", 0)
     assert sessions.pop("nobody", None) is None
     assert "b.1" in sessions
+
+
+def test_a_session_that_is_gone_leaves_room_for_another() -> None:
+    sessions, forgotten = table(most=2, in_all=3)
+    for name in ("a.1", "a.2"):
+        sessions[name] = 0
+    del sessions["a.1"]
+    assert sessions.pop("a.2") == 0
+    assert not sessions._counts
+    for name in ("a.3", "a.4", "b.1"):
+        sessions[name] = 0
+    assert forgotten == []
