@@ -3,7 +3,8 @@
 By name, of the checks that the OpenID Foundation's suite makes of any OAuth 2.1 server: ensure-registered-redirect-uri,
 ensure-redirect-uri-in-authorization-request, redirect-uri-with-query-is-kept, ensure-request-without-pkce-fails,
 ensure-pkce-plain-is-refused, response-type-missing, response-type-token-is-refused, state-is-returned,
-ensure-request-object-is-refused, user-rejects-authentication.
+ensure-request-object-is-refused, user-rejects-authentication, ensure-request-with-unknown-parameter-succeeds,
+ensure-request-with-acr-values-succeeds, ui-locales, login-hint, ensure-authorization-request-without-state-success.
 """
 
 from __future__ import annotations
@@ -128,6 +129,27 @@ def test_two_faults_at_once_lead_nowhere(program: Program, ada: Browser) -> None
         for told, _ in TOLD.values():
             answer = ada.get(program.request(**{**told, **nowhere}), headers=FOLLOWED)
             assert (answer.status_code, "location" in answer.headers) == (400, False), {**told, **nowhere}
+
+
+MORE_OR_LESS: dict[str, dict[str, str | None]] = {
+    "an unknown parameter": {"extra": "foobar"},
+    "what OpenID Connect has": {
+        "acr_values": "1",
+        "ui_locales": "fr",
+        "login_hint": "ada",
+        "claims": "{}",
+        "nonce": "x",
+    },
+    "no state": {"state": None},
+    "a state of other characters": {"state": "\u00e9\r\nSet-Cookie: x=1"},
+}
+
+
+@pytest.mark.parametrize("changes", MORE_OR_LESS.values(), ids=MORE_OR_LESS)
+def test_a_request_may_say_more_or_less(program: Program, ada: Browser, changes: dict[str, str | None]) -> None:
+    """RFC 6749 section 3.1: what is not known is ignored."""
+    said = answered(consent(ada, program.request(**changes)))
+    assert said["code"] and said.get("state") == ({"state": program.state} | changes)["state"]
 
 
 def test_two_resources_of_this_app_may_be_asked_for(program: Program, ada: Browser) -> None:

@@ -1,4 +1,8 @@
-"""What a client finds from nothing but an address (RFC 8414, RFC 9728, MCP authorization 2025-11-25)."""
+"""What a client finds from nothing but an address (RFC 8414, RFC 9728, MCP authorization 2025-11-25).
+
+By name, of the checks that the OpenID Foundation's suite makes of any OAuth 2.1 server:
+discovery-endpoint-verification.
+"""
 
 from __future__ import annotations
 

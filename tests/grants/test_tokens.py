@@ -142,6 +142,14 @@ def test_a_body_is_bounded(program: Program, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/register", "/oauth/revoke"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_another_method_is_none(program: Program, path: str, method: str) -> None:
+    answer = program.http.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/register", "/oauth/revoke"])
 def test_a_body_without_an_end_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, open_app: AppServer, path: str
 ) -> None:
