@@ -2,7 +2,8 @@
 
 "plain" is bare Gradio in a FastAPI app under `uvicorn.run`, on what `pip install gradio` brings (h11, asyncio's own
 loop); "launched" is its `launch()` on the same; "same parts" is bare Gradio on uvloop and httptools, which this app
-brings; "guide" is the sign-in of Gradio's guide, mended so that it starts, on plain.
+brings; "guide" is the sign-in of Gradio's guide, mended so that it starts, on plain; so is "gradiologin", and
+"mod_auth_openidc" is Apache in front of plain, the CPU time of both.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import http.client
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from tests.bench.measure import Section, Side, cpu_of, rounds, section, wrk
-from tests.bench.ours import Callers, ours, peer, side
+from tests.bench.ours import BROWSER, Callers, ours, peer, side
 from tests.bench.peers import guide_cookie
+from tests.bench.sign_in import STARTS, behind_apache, walk
+from tests.support.provider import Provider
 
 ROUNDS = 5
 EVENTS = 25
@@ -23,6 +27,8 @@ CALLS = 20
 """Few enough that the app lets nobody else go first, which takes time and no CPU of its own."""
 API = "/gradio_api"
 GOALS = {"config": 1.00, "page": 1.00, "queued event": 1.02, "upload": 1.02, "file": 1.02}
+IN_FRONT = ("page", "config", "unqueued event", "queued event")
+"""What those in front of Gradio are asked for: the rest costs them the same again."""
 FILE = b"x" * 10_000
 UPLOAD = b'--b\r\nContent-Disposition: form-data; name="files"; filename="f.txt"\r\n\r\n%b\r\n--b--\r\n' % FILE
 
@@ -106,8 +112,11 @@ def measure(number: int = ROUNDS) -> Section:
                 peer("mounted", "plain"),
                 peer("launched", "plain"),
                 peer("guide", "plain"),
+                peer("gradiologin", "plain"),
             )
         )
+        apache = stack.enter_context(behind_apache(stack.enter_context(Provider())))
+        *_, apache_cookie = walk(apache, STARTS["mod_auth_openidc"])
         callers = Callers(app.port)
         sides = {
             "session": requests(side(app, callers.session()), "/gradio"),
@@ -115,17 +124,18 @@ def measure(number: int = ROUNDS) -> Section:
             **{
                 name: requests(side(server, {**callers.nobody(), "Cookie": guide_cookie()}), at)
                 for name, server, at in zip(
-                    ("same parts", "plain", "launched", "guide"),
+                    ("same parts", "plain", "launched", "guide", "gradiologin"),
                     others,
-                    ("/gradio", "/gradio", "", "/gradio"),
+                    ("/gradio", "/gradio", "", "/gradio", "/gradio"),
                     strict=True,
                 )
             },
+            "mod_auth_openidc": requests(replace(apache, headers={**BROWSER, "Cookie": apache_cookie}), "/gradio"),
         }
-        taken = {
-            request: rounds({name: work[request] for name, work in sides.items()}, number)
-            for request in sides["session"]
-        }
+        taken = {}
+        for request in sides["session"]:
+            asked = sides if request in IN_FRONT else sides.keys() - {"gradiologin", "mod_auth_openidc"}
+            taken[request] = rounds({name: work[request] for name, work in sides.items() if name in asked}, number)
     return section(__doc__ or "", taken, limits=("plain", "launched", "same parts"), goals=GOALS)
 
 

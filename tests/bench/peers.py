@@ -113,24 +113,25 @@ def mounted() -> FastAPI:
     return gr.mount_gradio_app(FastAPI(), demo, path="/gradio")
 
 
-def guide() -> FastAPI:
-    """The sign-in of Gradio's guide "Sharing your app", mended so that it starts: FastAPI has no `app.route` any more.
+def provider() -> dict[str, Any]:
+    """As it stands in the environment, for Authlib."""
+    return {
+        "server_metadata_url": os.environ.get("ISSUER", "") + "/.well-known/openid-configuration",
+        "client_id": os.environ.get("CLIENT_ID"),
+        "client_secret": os.environ.get("CLIENT_SECRET"),
+        "client_kwargs": {"scope": "openid email profile", "code_challenge_method": "S256"},
+    }
 
-    The provider stands in the environment.
-    """
+
+def guide() -> FastAPI:
+    """The sign-in of Gradio's guide "Sharing your app", mended to start: FastAPI has no `app.route` any more."""
     import gradio as gr
     from authlib.integrations.starlette_client import OAuth
 
     from tests.bench.blocks import demo
 
     oauth = OAuth()
-    oauth.register(
-        "acme",
-        server_metadata_url=os.environ.get("ISSUER", "") + "/.well-known/openid-configuration",
-        client_id=os.environ.get("CLIENT_ID"),
-        client_secret=os.environ.get("CLIENT_SECRET"),
-        client_kwargs={"scope": "openid email profile", "code_challenge_method": "S256"},
-    )
+    oauth.register("acme", **provider())
     app = FastAPI()
     app.add_middleware(SessionMiddleware, secret_key=KEY)
 
@@ -151,8 +152,19 @@ def guide() -> FastAPI:
     return gr.mount_gradio_app(app, demo, path="/gradio", auth_dependency=user_of)
 
 
+def gradiologin() -> FastAPI:
+    """As its README has it."""
+    from gradiologin import mount_gradio_app, register
+
+    from tests.bench.blocks import demo
+
+    register(name="acme", **provider())
+    app: FastAPI = mount_gradio_app(FastAPI(), demo, "/gradio", secret_key=KEY)
+    return app
+
+
 def guide_cookie() -> str:
-    """What a browser sends that has signed in there."""
+    """What a browser sends that has signed in there, or with gradiologin."""
     content = b64encode(json.dumps({"user": {"name": ADA["name"], "email": ADA["email"]}}).encode())
     return f"session={TimestampSigner(KEY).sign(content).decode()}"
 
@@ -161,6 +173,7 @@ PEERS: dict[str, Callable[[], FastAPI]] = {
     "bare": bare,
     "mounted": mounted,
     "guide": guide,
+    "gradiologin": gradiologin,
     "pyjwkclient": pyjwkclient,
     "fastapi-cognito": cognito,
 }
