@@ -1,5 +1,6 @@
 """What the host asks of a mounted app, and sets in it."""
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -7,28 +8,48 @@ import gradio as gr
 from fastapi.routing import APIRoute, _IncludedRouter
 from gradio import route_utils, routes, utils
 from gradio.data_classes import _StaticFiles
+from starlette._utils import get_route_path
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from auth.errors import NotSignedIn
 from ui.isolation.gradio_hooks import patch
 
 
 def shorten_search(app: routes.App) -> None:
-    """Have a request's route found sooner: Gradio includes a router of its own, which FastAPI looks through twice, and
-    the routes of events come late in it.
+    """Have a request's route found sooner: Gradio has eighty, which FastAPI tries one by one, and includes a router of
+    its own, which it looks through twice.
 
-    A route of one path alone can come first: one before it that matched the same path would always hide it.
+    Routes of one path alone can come first: one before them that matched the same path would always hide them.
 
     Nearly all routes depend on Gradio's `login_check`, which FastAPI would call in a thread.
     """
     flat: list[BaseRoute] = []
     for route in app.router.routes:
         flat += route.original_router.routes if isinstance(route, _IncludedRouter) else [route]
-    app.router.routes[:] = sorted(flat, key=lambda route: not isinstance(route, Route) or "{" in route.path)
+    exact = [route for route in flat if isinstance(route, Route) and "{" not in route.path]
+    app.router.routes[:] = [ExactRoutes(exact), *(route for route in flat if route not in exact)]
     for dependency in (one for route in flat if isinstance(route, APIRoute) for one in route.dependant.dependencies):
         if getattr(dependency.call, "__name__", "") == "login_check":
             dependency.call = login_check
+
+
+class ExactRoutes(BaseRoute):
+    """Routes of one path alone, found by that path."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        self._at: defaultdict[str, list[Route]] = defaultdict(list)
+        for route in routes:
+            self._at[route.path].append(route)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        found = [(*route.matches(scope), route) for route in self._at.get(get_route_path(scope), ())]
+        match, matched, route = max(found, key=lambda one: one[0].value, default=(Match.NONE, {}, None))
+        return match, {**matched, "exact_route": route}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["exact_route"].handle(scope, receive, send)
 
 
 async def login_check(user: str | None) -> None:
