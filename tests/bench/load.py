@@ -3,27 +3,46 @@
 Each person joins the queue and reads the stream of their event until it has completed. What the machine has left
 decides the throughput, so the CPU time of an event is told too: with replicas it is the same if they cost nothing.
 Replicas share Redis and one machine; people are spread over them as by a proxy that keeps each at one.
+
+At the end one person with fifty events: alone, beside another who always has one, and beside another who sends as many
+as eight connections take, with the longest in place of p99. The goal for the last is twice the time of the others, at
+most, and no error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
+import signal
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.bench.measure import Section, Side, Spread, cpu_seconds, resident_bytes
 from tests.bench.ours import Callers, ours, peer, side
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, program
 
 PEOPLE = (1, 10, 100, 500)
 EVENTS = 200
 """At least so many in all."""
 REPLICAS = (2, 4)
 SECONDS_AT_MOST = 150.0
+HONEST_EVENTS = 50
+JOIN = "/gradio/gradio_api/queue/join"
+FLOOD = """
+local number = 0
+function request()
+  number = number + 1
+  local call = '{"data": ["x"], "event_data": null, "fn_index": 0, "session_hash": "' .. number .. '"}'
+  return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, call)
+end
+"""
 
 
 async def ask(url: str, headers: Mapping[str, str], path: str, body: bytes = b"") -> bytes:
@@ -48,7 +67,7 @@ async def event(side: Side, headers: Mapping[str, str], session: str) -> float:
     """
     start = time.perf_counter()
     call = {"data": ["Good morning"], "event_data": None, "fn_index": 0, "session_hash": session}
-    joined = await ask(side.url, headers, "/gradio/gradio_api/queue/join", json.dumps(call).encode())
+    joined = await ask(side.url, headers, JOIN, json.dumps(call).encode())
     assert b" 200 " in joined[:16], joined[:300]
     said = await ask(side.url, headers, f"/gradio/gradio_api/queue/data?session_hash={session}")
     assert b'"success":true' in said.replace(b" ", b""), said[-300:]
@@ -85,6 +104,41 @@ async def all_of_them(sides: Sequence[Side], people: Sequence[Mapping[str, str]]
     ]
 
 
+async def honest(side: Side, headers: Mapping[str, str], busy: Mapping[str, str] | None = None) -> list[str]:
+    """A line of the table, for events with a pause after each; `busy` always has one meanwhile."""
+
+    async def events() -> None:
+        assert busy
+        while True:
+            await event(side, busy, f"busy{time.time_ns()}")
+
+    other = asyncio.ensure_future(events()) if busy else None
+    cpu, taken = cpu_seconds(side.pids), []
+    for number in range(HONEST_EVENTS):
+        taken.append(await event(side, headers, f"honest{number}{time.time_ns()}"))
+        await asyncio.sleep(0.05)
+    if other:
+        other.cancel()
+    share = "" if busy else f"{(cpu_seconds(side.pids) - cpu) / len(taken) * 1e3:.2f}"
+    return ["", f"{statistics.median(taken) * 1e3:.0f}", f"{max(taken) * 1e3:.0f}", "0", share, ""]
+
+
+def beside_a_flood(side: Side, headers: Mapping[str, str], other: Mapping[str, str]) -> tuple[int, list[str]]:
+    """How many events the other has sent meanwhile, and the line."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "flood.lua")
+        script.write_text(FLOOD, "utf-8")
+        sent = [part for name, value in other.items() for part in ("-H", f"{name}: {value}")]
+        command = [program("wrk"), "-t1", "-c8", "-d300s", "-s", str(script), *sent, f"{side.url}{JOIN}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as flood:
+            time.sleep(1)
+            line = asyncio.run(honest(side, headers))
+            flood.send_signal(signal.SIGINT)
+            said, _ = flood.communicate()
+    (number,) = re.findall(r"(\d+) requests in", said)
+    return int(number), [*line[:4], "", ""]
+
+
 def measure() -> Section:
     lines, bars = [], {}
     with ExitStack() as stack:
@@ -99,6 +153,10 @@ def measure() -> Section:
             lines += [[str(count), name, *line] for name, line in found.items()]
             share = float(found["this app"][0]) / float(found["bare Gradio"][0])
             bars[f"{count} people, time"] = Spread(median=1 / share, low=1 / share, high=1 / share)
+        bob, other = callers.session("bob"), callers.session("other")
+        alone, beside = (asyncio.run(honest(side(app), bob, busy)) for busy in (None, other))
+        sent, flooded = beside_a_flood(side(app), bob, other)
+        fifty = {"alone": alone, "beside one event": beside, f"beside {sent} sent": flooded}
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer())
         replicas = [stack.enter_context(ours(REDIS_URL=redis.url)) for _ in range(max(REPLICAS))]
@@ -108,6 +166,7 @@ def measure() -> Section:
             people = [callers_of[number % count].session(f"person-{number}") for number in range(100)]
             line = asyncio.run(all_of_them([side(replica) for replica in replicas[:count]], people))
             lines.append(["100", f"{count} replicas with Redis", *line])
+    lines += [["1", f"this app, {name}", *line] for name, line in fifty.items()]
     head = ["people", "who", "events/s", "p50 ms", "p99 ms", "errors", "CPU ms an event", "KiB more a person"]
     return Section(about=__doc__ or "", head=head, lines=lines, bars=bars)
 

@@ -39,6 +39,7 @@ class ExactRoutes(BaseRoute):
     """Routes of one path alone, found by that path."""
 
     def __init__(self, routes: list[Route]) -> None:
+        self.routes = routes
         self._at: defaultdict[str, list[Route]] = defaultdict(list)
         for route in routes:
             self._at[route.path].append(route)
