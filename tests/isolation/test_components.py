@@ -116,6 +116,7 @@ def showing() -> gr.Blocks:
         for name, made in ASKED.items():
             block = made()
             on(handing_back(type(block)), block, block, api_name=f"{name}_handed_back")
+            on(lambda: gr.update(label="as changed"), None, block, api_name=f"{name}_changed")
         state = gr.State([str(Path(__file__))])
         on(lambda text, kept: [*kept, text], [text, state], state, api_name="keep")
         on(lambda text, kept: kept.append(text), [text, state], None, api_name="append")
@@ -322,6 +323,10 @@ def test_a_function_that_asks_for_a_component_gets_its_value_from_the_caller_and
         assert shown["value"] == value
         for made in HANDED.values():
             assert json.dumps(made) not in json.dumps(shown)
+    assert shown["label"] != "as changed"
+    alice.ask("POST", f"{API}/run/{name}_changed", json={**body, "data": []})
+    answer = alice.ask("POST", f"{API}/run/{name}_handed_back", json=body)
+    assert answer.json()["data"][0]["label"] == "as changed"
     if name == "html":
         assert shown["js_on_load"] == OWN_SCRIPT
     if name == "explorer":

@@ -91,11 +91,11 @@ def test_a_room_is_the_same_for_an_identity_and_a_key_and_for_nothing_else(tmp_p
     assert len(names) == 3
 
 
-@pytest.mark.parametrize("name", ["s", "", "u1.s", ".", "a.b", "{alice}.s", "{alice}"])
+@pytest.mark.parametrize("name", ["s", "", "u1.s", ".", "a.b", "{alice}.s", "{alice}", "{bob}x"])
 def test_whatever_a_session_is_called_it_is_one_of_the_rooms_own(tmp_path: Path, name: str) -> None:
     rooms = Rooms(str(tmp_path), secret_key=KEY)
     alice, bob = rooms.of(ALICE), rooms.of(BOB)
-    name = name.format(alice=alice.name)
+    name = name.format(alice=alice.name, bob=bob.name)
     assert str(bob.named(name)).startswith(f"{bob.name}.")
     assert bob.named(bob.named(name)) == bob.named(name)
     assert alice.named(name) != bob.named(name)

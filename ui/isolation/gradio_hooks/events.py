@@ -63,7 +63,6 @@ def isolate_events(app: routes.App, rooms: Rooms, *, limits: Limits, is_still_va
         if isinstance(node, dict)
         and isinstance(path := node.get("path"), str)
         and is_in(place := real_path(path), hooks().root)
-        and not is_in(place, rooms.folder)
     }
     run, start = blocks.process_api, blocks.run_extra_startup_events
 

@@ -34,7 +34,7 @@ class RoomFiles:
 
     Attributes:
         root: the folder that all rooms lie in, and whatever else Gradio has ever kept.
-        assets: files in `root` that are in nobody's room and stand on a page that everybody sees.
+        assets: files in `root` that stand on a page that everybody sees.
     """
 
     def __init__(self) -> None:
