@@ -14,22 +14,28 @@ if __name__ == "__main__":  # Ctrl-C while the rest is imported, which takes sec
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
     gc.disable()  # until all is imported: none of it is garbage, and looking takes a fifth of the time
 
-from fastapi import FastAPI
-from uvicorn.config import STARTUP_FAILURE
+try:
+    from fastapi import FastAPI
+    from uvicorn.config import STARTUP_FAILURE
 
-from auth import Auth, NotStarted, Settings, SettingsError
-from auth.routes import api_routes, docs_routes, health_routes, sign_in_routes, way_routes
-from ui.serving import (
-    Stopping,
-    check,
-    say_loading,
-    say_started,
-    serve,
-    sharing_workers,
-    start_log,
-    taken_port,
-    token_command,
-)
+    from auth import Auth, NotStarted, Settings, SettingsError
+    from auth.routes import api_routes, docs_routes, health_routes, sign_in_routes, way_routes
+    from ui.serving import (
+        Stopping,
+        check,
+        say_loading,
+        say_started,
+        serve,
+        sharing_workers,
+        start_log,
+        taken_port,
+        token_command,
+    )
+except ImportError as error:  # a library is missing, or has another version than it ought to have
+    if __name__ != "__main__":
+        raise
+    needs = Path(__file__).with_name("requirements.txt")
+    sys.exit(f"The app was not started. {error}. Install what it needs: {sys.executable} -m pip install -r {needs}")
 
 if TYPE_CHECKING:
     from ui.arguments import Main

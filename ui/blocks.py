@@ -216,7 +216,8 @@ class _Script:
         fault = f"{where}: {type(error).__name__}: {what}."
         if isinstance(error, ModuleNotFoundError):
             needs = self._folder / "requirements.txt"
-            fault += f" Install it: {sys.executable} -m pip install {f'-r {needs}' if needs.is_file() else error.name}"
+            fault += f" Install it: {sys.executable} -m pip install "
+            fault += f"-r {HOST / 'requirements.txt'} -r {needs}" if needs.is_file() else error.name or ""
         return BlocksError(fault)
 
     def _is_own(self, filename: str) -> bool:

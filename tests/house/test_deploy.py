@@ -105,7 +105,7 @@ def test_a_container_starts_the_app_that_is_there(tmp_path: Path, given: str, th
     said = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, text=True, check=True).stdout
     blocks = given or (f"{tmp_path}/app.py" if there else "")
     assert said.splitlines()[-1] == f"python app.py BLOCKS={blocks}"
-    assert (f"-r {tmp_path}/requirements.txt" in said) == ("requirements.txt" in there)
+    assert (f"-r requirements.txt -r {tmp_path}/requirements.txt" in said) == ("requirements.txt" in there)
 
 
 def test_the_page_names_settings_and_files_that_there_are() -> None:

@@ -241,3 +241,11 @@ def test_a_mistake_is_at_its_line_of_ones_own_file_with_this_host_in_a_folder_be
     command = [sys.executable, "host/app.py", "demo.py"]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=LONG_ENOUGH)
     assert "demo.py, line 3: TypeError: got an unexpected keyword argument 'none_such'" in ended.stderr
+
+
+def test_without_its_libraries_it_says_where_to_get_them() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(ROOT / "app.py")], capture_output=True, text=True
+    )  # no site-packages
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"No module named 'fastapi'. Install what it needs: {sys.executable} -m pip install -r {ROOT}" in done.stderr

@@ -122,6 +122,12 @@ def test_routes_that_are_added_to_what_launch_makes_are_said_to_be_lost(
         time.sleep(0.01)
 
 
+def test_what_a_file_needs_is_installed_together_with_what_the_host_needs(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("")
+    with pytest.raises(BlocksError, match=f"-r {ROOT}/requirements.txt -r {tmp_path}/requirements.txt$"):
+        load("import nonesuch")
+
+
 def test_a_launch_inside_of_the_blocks_ends_them(load: Load) -> None:
     main = load("import gradio as gr\nwith gr.Blocks() as app:\n    gr.Markdown('here')\n    app.launch()")
     assert shown(main) == ["here"]
