@@ -135,6 +135,7 @@ try:
 except Fault:
     traceback.print_exc()
     traceback.print_exception(*sys.exc_info())
+    traceback.TracebackException(*sys.exc_info()).print(colorize=False)  # as Python prints one from 3.13 on
     logging.getLogger("auth").exception("a function failed")
 warnings.warn("deprecated\\n" + {FORGED!r})
 print("one", "two\\n", {FORGED!r}, file=sys.stderr)
@@ -180,7 +181,7 @@ def test_what_is_printed_beside_the_log_is_one_object_each_too() -> None:
     assert status == 1
     assert "forged" not in [line["message"] for line in lines]  # what was printed is inside a line, never one itself
     traced = [line for line in lines if "exception" in line]
-    assert len(traced) == 6  # printed twice, logged once, in a thread, in __del__, and the one that ended it
+    assert len(traced) == 7  # printed three times, logged once, in a thread, in __del__, and the one that ended it
     assert all("in fail" in line["exception"] and FORGED in line["exception"] for line in traced)
     said = [line["message"] for line in lines if line["logger"] == "stderr" and "exception" not in line]
     assert said == ["one two", FORGED, "in parts", "100%"]

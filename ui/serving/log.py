@@ -162,12 +162,12 @@ def _take_over(stream: TextIO) -> Printed:
     printed = Printed(stream)
     print_to_file = TracebackException.print
 
-    def print_or_log(self: TracebackException, *, file: Any = None, chain: bool = True) -> None:
+    def print_or_log(self: TracebackException, *, file: Any = None, chain: bool = True, **how: Any) -> None:
         if (sys.stderr if file is None else file) is printed:
             what = "".join(self.format_exception_only()).strip()[:500]
             logging.getLogger("stderr").error("%s", what, extra={"exception": "".join(self.format(chain=chain))})
         else:
-            print_to_file(self, file=file, chain=chain)
+            print_to_file(self, file=file, chain=chain, **how)  # Python 3.13 has colours
 
     TracebackException.print = print_or_log  # type: ignore[method-assign]
     sys.excepthook = traceback.print_exception
