@@ -129,16 +129,14 @@ def test_a_taken_port_is_one_sentence_before_gradio_is_imported(tmp_path: Path) 
 WORKERS = """
 import uvicorn
 if __name__ == "__main__":
-    uvicorn.run("app:create_app", factory=True, workers=2, port={port})
+    uvicorn.run("app:create_app", factory=True, workers=2, port={port}, timeout_worker_healthcheck=15)
 """
-
+UVICORN = ["uvicorn", "--factory", "app:create_app", "--port", "{port}", "--timeout-worker-healthcheck", "15"]
+"""On a busy machine a worker takes longer to start than the 5 s after which it would be started anew, for ever."""
 
 SERVERS: dict[str, tuple[list[str], dict[str, str]]] = {
-    "uvicorn": (["uvicorn", "--factory", "app:create_app", "--workers", "2", "--port", "{port}"], {}),
-    "uvicorn by environment": (
-        ["uvicorn", "--factory", "app:create_app", "--port", "{port}"],
-        {"WEB_CONCURRENCY": "2"},
-    ),
+    "uvicorn": ([*UVICORN, "--workers", "2"], {}),
+    "uvicorn by environment": (UVICORN, {"WEB_CONCURRENCY": "2"}),
     "uvicorn by function": (["serve"], {}),
     "gunicorn": (
         ["gunicorn", "app:create_app()", "-k", "uvicorn_worker.UvicornWorker", "-b", "127.0.0.1:{port}"],

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -86,11 +89,12 @@ def test_a_token_is_got_once_and_then_kept(
     assert len(person.opened) == 1
 
 
-def test_it_renews_by_itself(capsys: pytest.CaptureFixture[str], person: Person, folder: Path) -> None:
+@pytest.mark.parametrize("left", [-600, 30], ids=["has ended", "is about to end"])
+def test_it_renews_by_itself(capsys: pytest.CaptureFixture[str], person: Person, folder: Path, left: int) -> None:
     run(capsys, person)
     (file,) = folder.rglob("*.json")
     kept = json.loads(file.read_text())
-    file.write_text(json.dumps({**kept, "expires_at": 0}))
+    file.write_text(json.dumps({**kept, "expires_at": int(time.time()) + left}))
     status, token = run(capsys, person)
     renewed = json.loads(file.read_text())
     assert status == 0 and renewed["access_token"] == token
@@ -295,6 +299,19 @@ def test_what_could_not_be_ended_is_not_forgotten(capsys: pytest.CaptureFixture[
     odd.answer = (400, {"error": "invalid_client"})  # it knows nothing of it any more
     assert token_command(["--url", odd.url, "--forget"]) == 0
     assert not kept.path.exists()
+
+
+@pytest.mark.timeout(30)
+def test_a_connection_that_says_nothing_holds_nobody_up(capsys: pytest.CaptureFixture[str], person: Person) -> None:
+    with ExitStack() as held:
+
+        def open_browser(address: str) -> None:
+            callback = urlsplit(dict(parse_qsl(urlsplit(address).query))["redirect_uri"])
+            held.enter_context(socket.create_connection(("127.0.0.1", callback.port)))
+            person(address)
+
+        assert token_command(["--url", person.server.url], open_browser=open_browser, wait_seconds=20.0) == 0
+    assert capsys.readouterr().out.startswith("person-token-")
 
 
 def test_a_token_that_cannot_be_kept_is_printed(

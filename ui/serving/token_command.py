@@ -251,12 +251,11 @@ class _Callback(HTTPServer):
 
 
 class _Answer(BaseHTTPRequestHandler):
-    timeout = 5.0
+    timeout = 1.0  # seconds; browsers open connections that they may not use
 
     def do_GET(self) -> None:
-        url = urlsplit(self.path)
         assert isinstance(self.server, _Callback)
-        is_answer = url.path == "/callback" and self.server.take(url.query)
+        is_answer = self.server.take(urlsplit(self.path).query)
         body = DONE.encode() if is_answer else b""
         self.send_response(200 if is_answer else 404)
         self.send_header("Content-Type", "text/html; charset=utf-8")
