@@ -284,6 +284,14 @@ def test_what_one_app_gave_is_nothing_to_another_with_the_same_keys() -> None:
         other.asked_on(programs.consent("client_id=https://client.example/client.json", "session"), "session")
 
 
+def test_a_client_id_is_made_by_who_has_the_key_alone() -> None:
+    """Else what a registration is checked for could be left out."""
+    apps = [parts(Clock(), public_url="https://app.example.com", secret_key=key).programs for key in (KEY, OLDER_KEY)]
+    one, other = (programs for programs in apps if programs)
+    client_id = one.registered({"redirect_uris": CLIENT.redirect_uris})["client_id"]
+    assert one.query_client(client_id) and other.query_client(client_id) is None
+
+
 def test_a_program_has_no_session() -> None:
     """So nothing that asks for one, such as consent, takes it for the person in front of a browser."""
     grants, grant = agreed(parts(Clock()))
