@@ -8,11 +8,18 @@ import sys
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if __name__ == "__main__":  # Ctrl-C while the rest is imported, which takes seconds, ends it without a traceback
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
     gc.disable()  # until all is imported: none of it is garbage, and looking takes a fifth of the time
+
+
+def _say_what_to_install(error: ImportError) -> NoReturn:
+    """A library is missing, or has another version than it ought to have."""
+    needs = Path(__file__).with_name("requirements.txt")
+    sys.exit(f"The app was not started. {error}. Install what it needs: {sys.executable} -m pip install -r {needs}")
+
 
 try:
     from fastapi import FastAPI
@@ -31,11 +38,10 @@ try:
         taken_port,
         token_command,
     )
-except ImportError as error:  # a library is missing, or has another version than it ought to have
+except ImportError as error:
     if __name__ != "__main__":
         raise
-    needs = Path(__file__).with_name("requirements.txt")
-    sys.exit(f"The app was not started. {error}. Install what it needs: {sys.executable} -m pip install -r {needs}")
+    _say_what_to_install(error)
 
 if TYPE_CHECKING:
     from ui.arguments import Main
@@ -144,4 +150,7 @@ def _stop(text: str) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ImportError as error:  # Gradio is imported in there
+        _say_what_to_install(error)

@@ -4,5 +4,3 @@ import os
 
 # Read by Gradio when it is imported: no statistics, no look-up of newer versions.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
-import ui.access  # noqa: F401 - a rule knows from now on how a part of Blocks is guarded

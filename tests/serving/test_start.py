@@ -247,3 +247,17 @@ def test_without_its_libraries_it_says_where_to_get_them() -> None:
     )  # no site-packages
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"No module named 'fastapi'. Install what it needs: {sys.executable} -m pip install -r {ROOT}" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check",)])
+def test_so_it_does_with_another_gradio_which_is_imported_once_the_settings_are_read(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "gradio").mkdir()
+    (tmp_path / "gradio" / "__init__.py").touch()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "PORT": str(free_port())}
+    command = [sys.executable, str(ROOT / "app.py"), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "gradio" in done.stderr and f"pip install -r {ROOT}" in done.stderr
+    done = subprocess.run(command, cwd=tmp_path, env=environment | {"PORT": "x"}, capture_output=True, text=True)
+    assert "PORT=x: " in done.stdout + done.stderr and "gradio" not in done.stderr
