@@ -1,4 +1,4 @@
-"""Brings what the tests start and pip cannot: a browser, Redis, nginx, LemonLDAP::NG, and the peers from npm.
+"""Brings what the tests start and pip cannot: a browser, Redis, nginx, Apache, LemonLDAP::NG, and the peers from npm.
 
 Debian's packages where this may install them; otherwise Playwright's Chromium, and tests that need the rest are named
 as not run.
@@ -21,11 +21,12 @@ PACKAGES = {
     "redis-server": "redis-server",
     "nginx": "nginx-light",
     "wrk": "wrk",
+    "/usr/lib/apache2/modules/mod_auth_openidc.so": "apache2 libapache2-mod-auth-openidc",
     "promtool": "prometheus",
     "starman": "starman liblemonldap-ng-portal-perl libgd-securityimage-perl libimage-magick-perl libio-string-perl "
     "libstring-random-perl libcrypt-openssl-x509-perl",
 }
-"""By a program of theirs; the last is what LemonLDAP::NG needs, which is a provider to sign in with."""
+"""By a program or a file of theirs; the last is what LemonLDAP::NG needs, which is a provider to sign in with."""
 PEERS = Path(__file__).parent / "node"
 
 
@@ -44,8 +45,8 @@ def main() -> None:
         sys.exit("npm could not install the peers that the tests sign in with")
 
 
-def found(program: str) -> str | None:
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin")
+def found(program: str) -> bool:
+    return bool(shutil.which(program) or shutil.which(program, path="/usr/sbin")) or Path(program).is_file()
 
 
 if __name__ == "__main__":
