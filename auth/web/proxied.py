@@ -36,12 +36,19 @@ def _sign(scope: Scope) -> str:
         return "HTTP/1.0"  # no browser speaks it; nginx does to what it passes on to, unless told otherwise
     pages = [header(scope, b"origin"), header(scope, b"referer")]  # a browser's, and a proxy lets them through
     for name, address in zip(("origin", "referer", "host"), (*pages, f"//{header(scope, b'host')}"), strict=True):
-        with suppress(ValueError):
-            page = urlsplit(address).hostname
-            if page and not is_loopback(page):
-                return name
+        if _names_another(address):
+            return name
     host, _ = scope.get("client") or ("", 0)
     return "address" if _is_elsewhere(host) else ""
+
+
+@lru_cache(maxsize=256)
+def _names_another(address: str) -> bool:
+    """Of an address: it has a host, which is not this machine."""
+    with suppress(ValueError):
+        host = urlsplit(address).hostname
+        return not is_loopback(host) if host else False
+    return False
 
 
 @lru_cache(maxsize=256)
