@@ -21,6 +21,7 @@ PACKAGES = {
     "redis-server": "redis-server",
     "nginx": "nginx-light",
     "wrk": "wrk",
+    "valgrind": "valgrind",
     "/usr/lib/apache2/modules/mod_auth_openidc.so": "apache2 libapache2-mod-auth-openidc",
     "promtool": "prometheus",
     "starman": "starman liblemonldap-ng-portal-perl libgd-securityimage-perl libimage-magick-perl libio-string-perl "

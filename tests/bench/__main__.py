@@ -19,6 +19,7 @@ SECTIONS = {
     "sign_in": "4. Sign-in",
     "load": "5. Load",
     "start": "6. Start and memory",
+    "instructions": "7. Instructions",
 }
 HERE = Path(__file__).parent
 PACKAGES = ("gradio", "fastapi", "starlette", "uvicorn", "httptools", "uvloop")

@@ -91,24 +91,27 @@ def key_server() -> Iterator[str]:
         server.shutdown()
 
 
+def environment(port: int, keys: str, folder: str) -> dict[str, str]:
+    """Of the app with the Blocks of the bench, a user pool and programs of people."""
+    return {
+        "PORT": str(port),
+        "SECRET_KEY": KEY,
+        "BLOCKS": str(Path(__file__).with_name("blocks.py")),
+        "PEOPLE_TOKENS": "true",
+        "COGNITO_REGION": "eu-west-1",
+        "COGNITO_POOL_ID": POOL,
+        "COGNITO_CLIENT_IDS": CLIENT_ID,
+        "COGNITO_ISSUER": ISSUER,
+        "COGNITO_JWKS_URL": keys,
+        "GRADIO_TEMP_DIR": folder,
+    }
+
+
 @contextmanager
 def ours(**settings: str) -> Iterator[Server]:
-    """The app with the Blocks of the bench, a user pool and programs of people."""
     port = free_port()
     with key_server() as keys, tempfile.TemporaryDirectory() as folder:
-        env = {
-            "PORT": str(port),
-            "SECRET_KEY": KEY,
-            "BLOCKS": str(Path(__file__).with_name("blocks.py")),
-            "PEOPLE_TOKENS": "true",
-            "COGNITO_REGION": "eu-west-1",
-            "COGNITO_POOL_ID": POOL,
-            "COGNITO_CLIENT_IDS": CLIENT_ID,
-            "COGNITO_ISSUER": ISSUER,
-            "COGNITO_JWKS_URL": keys,
-            "GRADIO_TEMP_DIR": folder,
-            **settings,
-        }
+        env = {**environment(port, keys, folder), **settings}
         with Server([sys.executable, "app.py"], port=port, env=env) as server:
             yield server
 
