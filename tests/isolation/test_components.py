@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import gradio as gr
 import pytest
+from gradio.components.plot import PlotData
 
 from auth import identity_of
 from tests.isolation.support import API, Caller, file_object, host_elsewhere, person
@@ -86,6 +87,7 @@ def drawn_for(text: str, request: gr.Request) -> tuple[str, str]:
     return str(file), f"{text} for {identity_of(request).subject}"
 
 
+AT_THE_TOP = "element.title = 'at the top';"
 OWN_SCRIPT = "element.title = 'the app itself';"
 
 
@@ -117,17 +119,27 @@ def showing() -> gr.Blocks:
             block = made()
             on(handing_back(type(block)), block, block, api_name=f"{name}_handed_back")
             on(lambda: gr.update(label="as changed"), None, block, api_name=f"{name}_changed")
+        html, template = gr.HTML(), gr.HTML(html_template="{{value}}{{name}}", name="n")
+        on(lambda text: (None, json.loads(text)), text, [html, gr.HTML()], api_name="second_of_json")
+        on(lambda text: {html: json.loads(text)}, text, [html, gr.HTML()], api_name="named_of_json")
+        on(lambda text: gr.HTML(text, name={text: [text]}), text, template, api_name="template_of_text")
+        gr.Plot(PlotData(type="bokeh", plot="drawn at the start"))
         state = gr.State([str(Path(__file__))])
         on(lambda text, kept: [*kept, text], [text, state], state, api_name="keep")
         on(lambda text, kept: kept.append(text), [text, state], None, api_name="append")
         on(lambda kept: kept[-1], state, gr.File(), api_name="take_last")
-        choice, explorer = gr.Dropdown(["a"]), gr.FileExplorer(root_dir=str(Path(__file__).parent), glob="*.txt")
+        choice, offered = gr.Dropdown(["a"]), {"glob": "*.py", "ignore_glob": "*support*"}
         on(lambda chosen: chosen, choice, gr.File(), api_name="chosen_unchecked", preprocess=False)
-        on(lambda chosen: chosen, explorer, gr.File(), api_name="explored")
+        for count in ("single", "multiple"):
+            explorer = gr.FileExplorer(root_dir=str(Path(__file__).parents[1]), file_count=count, **offered)
+            on(lambda chosen: str(chosen), explorer, gr.Textbox(), api_name=f"explored_{count}")
+        gr.HTML(js_on_load=AT_THE_TOP)
         on(lambda text: gr.update(label=text), text, gr.HTML(), api_name="labelled")
         on(lambda: (gr.skip(), gr.HTML(label="as a component")), None, [gr.HTML(), gr.HTML()], api_name="skipped")
         on(lambda: Figure(), None, gr.Plot(), api_name="own_chart")
         on(lambda: with_component(gr.Plot(Figure())), None, gr.Chatbot(), api_name="own_chart_in_a_chat")
+        changing = {"fn": lambda text: gr.update(label=f"as {text}"), "cache_examples": True, "api_name": "changing"}
+        gr.Examples(["one"], text, gr.Textbox(), **changing)
         gr.Examples(
             ["one"],
             text,
@@ -151,9 +163,11 @@ def elsewhere() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def house(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
-    with AppServer(providers, main_blocks=showing) as server:
-        yield server
+def house(providers: Mapping[str, Provider], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_EXAMPLES_CACHE", str(tmp_path_factory.mktemp("examples")))
+        with AppServer(providers, main_blocks=showing) as server:
+            yield server
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +263,7 @@ def test_no_component_in_a_chat_is_made_of_files_that_its_caller_names(
 
 def test_ones_own_files_are_read(alice: Caller) -> None:
     table = alice.upload("own.csv", CONTENTS["csv"].encode())
+    assert Path(table).parents[1].stat().st_mode & 0o077 == 0, "of the machine's other users, too"
     drawing = alice.upload("own.svg", CONTENTS["svg"].encode())
     label = alice.upload("own.json", CONTENTS["json"].encode())
     for function, file in (("dataframe", table), ("gallery", drawing), ("image", drawing), ("label", label)):
@@ -282,7 +297,7 @@ def test_no_caller_changes_the_properties_of_a_component(alice: Caller, name: st
             assert answer.status_code == 404, answer.text
 
 
-@pytest.mark.parametrize("name", SHOWING)
+@pytest.mark.parametrize("name", [*SHOWING, "second", "named"])
 def test_no_json_of_a_callers_changes_the_properties_of_a_component(alice: Caller, name: str) -> None:
     """Though the app reads it."""
     for kind in ("update", "an update", ["update"]):
@@ -341,9 +356,16 @@ def test_a_function_that_asks_for_a_component_gets_its_value_from_the_caller_and
 
 
 def test_what_a_component_does_not_offer_is_not_chosen_from_it(alice: Caller) -> None:
-    for function, value in (("chosen_unchecked", "app.py"), ("explored", [[Path(__file__).name]])):
-        answer = alice.ask("POST", f"{API}/run/{function}", json={"data": [value]})
-        assert answer.status_code == 500, answer.text
+    assert alice.ask("POST", f"{API}/run/chosen_unchecked", json={"data": ["app.py"]}).status_code == 500
+
+
+@pytest.mark.parametrize("count", ["single", "multiple"])
+def test_a_file_explorer_hands_over_what_it_shows_and_nothing_else(alice: Caller, count: str) -> None:
+    here = Path(__file__)
+    shown = {here.parent.name: 200, f"{here.parent.name}/{here.name}": 200}
+    for name, status in {**shown, "requirements.txt": 500, f"{here.parent.name}/support.py": 500}.items():
+        answer = alice.ask("POST", f"{API}/run/explored_{count}", json={"data": [[name.split("/")]]})
+        assert (answer.status_code, name in answer.text) == (status, status == 200), answer.text
 
 
 @pytest.mark.parametrize("function", ["keep", "append"])
@@ -369,12 +391,11 @@ def test_files_are_deleted_by_age_as_the_app_says(providers: Mapping[str, Provid
     with AppServer(providers, main_blocks=passing) as server:
         for caller in person(server):
             paths = [caller.upload("a.txt", b"a"), caller.run("draw", "x")[0]["path"]]
-            assert {caller.get(f"file={path}").status_code for path in paths} == {200}
             for _ in range(100):
-                if {caller.get(f"file={path}").status_code for path in paths} == {404}:
-                    return
+                if not any(map(os.path.exists, paths)):
+                    break
                 time.sleep(0.1)
-    raise AssertionError("they are still there")
+            assert {caller.get(f"file={path}").status_code for path in paths} == {404}
 
 
 def test_the_outputs_of_examples_are_those_of_who_uses_them(alice: Caller, bob: Caller) -> None:
@@ -383,6 +404,10 @@ def test_the_outputs_of_examples_are_those_of_who_uses_them(alice: Caller, bob: 
             file, text = caller.run("example", 0)
             assert text == f"one for {subject}"
             assert caller.get(f"file={file['path']}").text == text
+
+
+def test_an_example_may_change_the_properties_of_a_component(alice: Caller) -> None:
+    assert alice.run("changing", 0)[0]["label"] == "as one"
 
 
 # -- charts, of which one kind runs scripts ---------------------------------------------------------------------------
@@ -417,3 +442,20 @@ def test_a_deep_link_shows_the_charts_that_the_app_drew(alice: Caller) -> None:
         for function in ("chatbot_of_itself", "chatbot_of_document"):
             answer = alice.ask("POST", f"{API}/run/{function}", json={"data": [said_by]})
             assert "root_id" not in answer.text, function
+    assert "drawn at the start" in alice.ask("GET", "/gradio/config").text, "what a link leaves out is not lost"
+
+
+def test_what_a_template_is_filled_with_is_text_behind_a_deep_link(alice: Caller) -> None:
+    shown = json.loads(linked(alice, "template_of_text", "${x} ` \\"))["components"]
+    (props,) = (part["props"] for part in shown if part["props"].get("html_template") == "{{value}}{{name}}")
+    text = "\\${x} \\` \\\\"
+    assert (props["value"], props["props"]) == (text, {"name": {text: [text]}})
+
+
+def test_a_deep_link_shows_whatever_a_session_holds(alice: Caller) -> None:
+    file = alice.upload("twice.txt", b"twice")
+    folder = str(Path(file).parent)
+    shown = linked(alice, "json_of_document", [file_object(file), file_object(file), file_object(folder)])
+    assert shown.count("twice.txt") >= 2
+    assert AT_THE_TOP in shown
+    assert alice.ask("GET", f"{API}/deep_link", params={"session_hash": "never-used"}).json() == ""

@@ -19,7 +19,7 @@ from tests.support.clock import Clock
 from ui.isolation.files import Files
 from ui.isolation.limits import HOUR_SECONDS, OTHERS_SECONDS, TURN_SECONDS, Accounts, Limits, SessionTable
 from ui.isolation.middleware import BODY_BYTES, Isolation
-from ui.isolation.paths import is_in
+from ui.isolation.paths import is_in, real_path
 from ui.isolation.rooms import DAY_SECONDS, LINK_SECONDS, Rooms, room_here
 from ui.isolation.routes import Judge
 
@@ -89,6 +89,7 @@ def test_a_room_is_the_same_for_an_identity_and_a_key_and_for_nothing_else(tmp_p
     assert rooms.of(ALICE) == again.of(ALICE)
     names = {rooms.of(ALICE).folder, rooms.of(BOB).folder, Rooms(str(tmp_path), secret_key=KEY[1:]).of(ALICE).folder}
     assert len(names) == 3
+    assert rooms.of(ALICE).name != Rooms(str(tmp_path), secret_key=KEY[1:]).of(ALICE).name
 
 
 @pytest.mark.parametrize("name", ["s", "", "u1.s", ".", "a.b", "{alice}.s", "{alice}", "{bob}x"])
@@ -104,6 +105,7 @@ def test_whatever_a_session_is_called_it_is_one_of_the_rooms_own(tmp_path: Path,
 def test_a_room_reads_its_own_folder_and_the_shared_one(tmp_path: Path) -> None:
     rooms = Rooms(str(tmp_path), secret_key=KEY)
     alice, bob = rooms.of(ALICE), rooms.of(BOB)
+    assert [room.is_of_identity for room in (alice, rooms.shared, rooms.links)] == [True, False, False]
     for room, place, may in (
         (alice, f"{alice.folder}/x", True),
         (alice, f"{rooms.shared.folder}/x", True),
@@ -121,6 +123,13 @@ def test_paths_are_compared_on_a_boundary(place: str, folder: str, is_inside: in
     assert is_in(place.upper(), folder) == bool(is_inside), "some file systems tell no case"
 
 
+def test_a_path_is_followed_to_where_it_leads_unless_it_is_none(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    assert real_path(f"{tmp_path}/x/../link") == str(tmp_path / "file")
+    with pytest.raises(ValueError, match="too long"):
+        real_path("a/" * 3000)
+
+
 def test_old_links_and_the_rooms_of_earlier_keys_are_deleted(tmp_path: Path) -> None:
     rooms, earlier = Rooms(str(tmp_path), secret_key=KEY), Rooms(str(tmp_path), secret_key="earlier")
     kept = tmp_path / ("a" * 64)
@@ -129,6 +138,7 @@ def test_old_links_and_the_rooms_of_earlier_keys_are_deleted(tmp_path: Path) -> 
     rooms.sweep(0.0)
     for folder in ("links/deep_links/one", "shared/links/one", "u1/hash"):
         (Path(rooms.folder) / folder).mkdir(parents=True)
+    assert Path(rooms.folder).stat().st_mode & 0o077 == 0
     rooms.sweep(DAY_SECONDS - 1)
     assert Path(earlier.folder).exists()
     rooms.sweep(DAY_SECONDS + 1)

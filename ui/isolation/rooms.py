@@ -111,8 +111,7 @@ class Rooms:
 
 def _delete(folder: str, name: str, *, older_than: float) -> None:
     for entry in os.scandir(folder):
-        is_ours = re.fullmatch(name, entry.name) and entry.is_dir(follow_symlinks=False)
-        if is_ours and entry.stat(follow_symlinks=False).st_mtime < older_than:
+        if re.fullmatch(name, entry.name) and entry.stat(follow_symlinks=False).st_mtime < older_than:
             shutil.rmtree(entry.path, ignore_errors=True)
 
 
