@@ -126,6 +126,7 @@ class _Script:
         except BaseException as error:
             fault = error if isinstance(error, BlocksError) else self._fault(error)
             if self._handed.done():
+                self._say_unserved()
                 log.error("%s went on after launch(), and failed: %s", self._file.name, fault)
             else:
                 self._handed.set_exception(fault)

@@ -110,7 +110,7 @@ def test_after_a_launch_that_does_not_block_the_file_goes_on(load: Load, tmp_pat
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("end", ["", "app.block_thread()"])
+@pytest.mark.parametrize("end", ["", "app.block_thread()", "1 / 0"])
 @pytest.mark.parametrize("server", ["server", "app.app", "app.server_app"])
 def test_routes_that_are_added_to_what_launch_makes_are_said_to_be_lost(
     load: Load, caplog: pytest.LogCaptureFixture, server: str, end: str
