@@ -192,13 +192,13 @@ class Grants:
         return False
 
     def tokens(self, grant: Grant, *, turn: int = 0, at: float | None = None) -> Tokens:
-        """The tokens of a grant that was renewed so often, the last time at `at` (now).
+        """The tokens of a grant that was renewed so often, the last time at `at` (now). Where it ends meanwhile, they
+        are good for nothing.
 
         Raises:
-            TokenRevoked: the grant has ended.
-            SessionUnchecked: whether it has cannot be known just now.
+            TokenRevoked: the provider is configured no more.
         """
-        held = self._checked(grant)
+        held = self._held(grant)
         until = min((self._now() if at is None else at) + TOKEN_SECONDS, held.identity.expires_at)
         return Tokens(
             access_token=self._access_tokens.seal(AccessToken(grant, until)),
