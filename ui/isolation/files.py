@@ -53,7 +53,7 @@ class Files:
         opened, blocked = self._folders()
         is_asset = is_listed(place, opened)
         is_open = is_asset or room.may_read(place) or self._is_asset(place)
-        if not is_open or not stat.S_ISREG(found.st_mode) or is_listed(place.casefold(), _casefold(blocked)):
+        if not is_open or not stat.S_ISREG(found.st_mode) or is_listed(place, blocked):
             raise NotFound("another's file")
         kind = mimetypes.guess_type(place)[0] or "application/octet-stream"
         is_shown = is_asset or kind in self._shown
@@ -69,7 +69,3 @@ class Files:
             kept = {name: response.headers[name] for name in ("etag", "cache-control", "content-security-policy")}
             return Response(status_code=304, headers=kept)
         return response
-
-
-def _casefold(paths: Iterable[Path]) -> list[str]:
-    return [str(path).casefold() for path in paths]
