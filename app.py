@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import logging
 import os
 import signal
 import sys
@@ -122,9 +123,9 @@ def main() -> None:
         app = create_app(settings, stopping=stopping)
     except SettingsError as error:
         mistakes = "\n".join(f"  - {problem}" for problem in error.problems)
-        sys.exit(_stop(f"The app was not started. Please mend in the environment or in .env:\n{mistakes}\n"))
+        sys.exit(_stop(f"The app was not started. Please mend in the environment or in .env:\n{mistakes}"))
     except NotStarted as error:
-        sys.exit(_stop(f"The app was not started. {error}\n"))
+        sys.exit(_stop(f"The app was not started. {error}"))
     serve(
         app,
         stopping,
@@ -145,7 +146,10 @@ def _load_main(settings: Settings) -> "Main":
 
 
 def _stop(text: str) -> int:
-    sys.stderr.write(text)
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+    else:
+        logging.getLogger("auth").error("%s", text)
     return 2
 
 

@@ -103,8 +103,19 @@ def _policy(value: str) -> str:
     return value
 
 
+def _form(pattern: str, what: str) -> AfterValidator:
+    def checked(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {what}")
+        return value
+
+    return AfterValidator(checked)
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+Region = Annotated[str, _form(r"[a-z]{2}(-[a-z]+)+-\d", "a Region such as eu-west-1")]
+PoolId = Annotated[str, _form(r"[A-Za-z0-9_-]{0,55}", "a user pool's id such as eu-west-1_AbCdEf123")]
+Scope = Annotated[str, _form(r"[\x21\x23-\x5B\x5D-\x7E]*", "one scope")]  # RFC 6749 section 3.3
 Url = Annotated[str, AfterValidator(http_url)]
 
 
@@ -151,7 +162,7 @@ class Settings(BaseSettings):
     cookie_samesite: Literal["lax", "none"] = "lax"
     redis_url: SecretStr = SecretStr("")
     cognito_region: Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_split)] = ()
-    cognito_pool_id: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$", max_length=55)
+    cognito_pool_id: PoolId = ""
     cognito_client_ids: Names = ()
     cognito_issuer: Url = ""
     cognito_jwks_url: Url = ""
@@ -161,7 +172,7 @@ class Settings(BaseSettings):
     mcp_server: bool = False
     people_tokens: bool | None = None
     metrics: bool = False
-    metrics_scope: str = Field(default="", pattern=r"^[\x21\x23-\x5B\x5D-\x7E]*$")  # RFC 6749 section 3.3
+    metrics_scope: Scope = ""
     access_log: Literal["all", "brief", "none"] = "brief"
     content_security_policy: Annotated[str, AfterValidator(_policy)] = ""
     forwarded_allow_ips: str = "127.0.0.1"

@@ -202,11 +202,15 @@ WRONG = {
     "cognito-without-client": (DEPLOYED | POOL, {"COGNITO_CLIENT_IDS": None}, "COGNITO_CLIENT_IDS is missing:"),
     "cognito-without-region": (DEPLOYED | POOL, {"COGNITO_REGION": None}, "COGNITO_REGION is missing:"),
     "cognito-without-pool": (DEPLOYED | POOL, {"COGNITO_POOL_ID": None}, "COGNITO_POOL_ID is missing:"),
-    "cognito-no-region": (DEPLOYED | POOL, {"COGNITO_REGION": "europe"}, "COGNITO_REGION=europe: String should match"),
+    "cognito-no-region": (
+        DEPLOYED | POOL,
+        {"COGNITO_REGION": "europe"},
+        "COGNITO_REGION=europe: must be a Region such as",
+    ),
     "cognito-pool-path": (
         DEPLOYED | POOL,
         {"COGNITO_POOL_ID": "a/../b"},
-        "COGNITO_POOL_ID=a/../b: String should match",
+        "COGNITO_POOL_ID=a/../b: must be a user pool's id",
     ),
     "cognito-issuer-http": (
         DEPLOYED | POOL,
@@ -257,7 +261,7 @@ WRONG = {
     "metrics-scope-no-scope": (
         DEPLOYED,
         {"METRICS": "true", "METRICS_SCOPE": "app/metrics app/more"},
-        "METRICS_SCOPE=app/metrics app/more: String should match pattern",
+        "METRICS_SCOPE=app/metrics app/more: must be one scope.",
     ),
     "app-title-long": (DEPLOYED, {"APP_TITLE": "x" * 81}, f"APP_TITLE={'x' * 81}: String should have at most 80"),
 }

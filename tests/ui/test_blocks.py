@@ -296,4 +296,6 @@ def test_the_command_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PORT": "1234"})
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert json.loads(line)["message"] == "The app was not started. demo.py, line 2: OSError: no disk."
+    said = json.loads(line)
+    assert said["message"] == "The app was not started. demo.py, line 2: OSError: no disk."
+    assert said["level"] == "ERROR"
