@@ -34,4 +34,5 @@ bench: .venv/bench
 
 .venv/bench: .venv/test tests/bench/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
+	$(BIN)/python tests/install.py bench
 	touch $@

@@ -1,4 +1,4 @@
-"""Brings what the tests start and pip cannot: a browser, Redis, nginx, Apache, LemonLDAP::NG, and the peers from npm.
+"""Brings what the tests start and pip cannot: a browser, Redis, nginx, LemonLDAP::NG, and the peers from npm.
 
 Debian's packages where this may install them; otherwise Playwright's Chromium, and tests that need the rest are named
 as not run.
@@ -20,19 +20,23 @@ PACKAGES = {
     "ffmpeg": "ffmpeg",
     "redis-server": "redis-server",
     "nginx": "nginx-light",
-    "wrk": "wrk",
-    "valgrind": "valgrind",
-    "/usr/lib/apache2/modules/mod_auth_openidc.so": "apache2 libapache2-mod-auth-openidc",
     "promtool": "prometheus",
     "starman": "starman liblemonldap-ng-portal-perl libgd-securityimage-perl libimage-magick-perl libio-string-perl "
     "libstring-random-perl libcrypt-openssl-x509-perl",
 }
-"""By a program or a file of theirs; the last is what LemonLDAP::NG needs, which is a provider to sign in with."""
+"""By a program of theirs; the last is what LemonLDAP::NG needs, which is a provider to sign in with."""
+BENCH_PACKAGES = {
+    "wrk": "wrk",
+    "valgrind": "valgrind",
+    "/usr/lib/apache2/modules/mod_auth_openidc.so": "apache2 libapache2-mod-auth-openidc",
+}
+"""By a program or a file of theirs: with `bench` as an argument."""
 PEERS = Path(__file__).parent / "node"
 
 
 def main() -> None:
-    missing = [package for program, names in PACKAGES.items() if not found(program) for package in names.split()]
+    packages = PACKAGES | (BENCH_PACKAGES if "bench" in sys.argv else {})
+    missing = [package for program, names in packages.items() if not found(program) for package in names.split()]
     if missing and shutil.which("apt-get") and os.geteuid() == 0:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update", "-q"], ["install", "-q", "-y", *missing]):
