@@ -292,6 +292,15 @@ def test_a_client_id_is_made_by_who_has_the_key_alone() -> None:
     assert one.query_client(client_id) and other.query_client(client_id) is None
 
 
+def test_what_is_remembered_of_tokens_that_were_seen_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth.grants.grant.KNOWN_TOKENS", 3)
+    clock = Clock()
+    grants, grant = agreed(parts(clock))
+    for number in range(9):
+        assert grants.identity(grants.tokens(grant, at=clock() + number).access_token.encode())
+    assert len(vars(grants)["_known"]) == 3
+
+
 def test_a_program_has_no_session() -> None:
     """So nothing that asks for one, such as consent, takes it for the person in front of a browser."""
     grants, grant = agreed(parts(Clock()))
