@@ -118,7 +118,7 @@ def blocks_of_events() -> gr.Blocks:
         button.click(pictures, text, [gr.Image(), gr.Gallery()], api_name="pictures")
         timer.tick(plain, text, answer, api_name="tick")
         blocks.load(plain, text, answer, api_name="load")
-        audio.stream(plain, text, answer, api_name="stream", stream_every=60)
+        audio.stream(plain, text, answer, api_name="stream", stream_every=60, time_limit=1)
         text.change(plain, text, answer, api_name="change")
         gr.api(plain, api_name="api")
         count, no_tool = gr.State(0), {"api_visibility": "undocumented"}
