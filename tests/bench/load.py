@@ -37,10 +37,11 @@ HONEST_EVENTS = 50
 JOIN = "/gradio/gradio_api/queue/join"
 FLOOD = """
 local number = 0
+wrk.headers["Content-Type"] = "application/json"
 function request()
   number = number + 1
   local call = '{"data": ["x"], "event_data": null, "fn_index": 0, "session_hash": "' .. number .. '"}'
-  return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, call)
+  return wrk.format("POST", nil, nil, call)
 end
 """
 
