@@ -170,16 +170,6 @@ def house(providers: Mapping[str, Provider], tmp_path_factory: pytest.TempPathFa
             yield server
 
 
-@pytest.fixture(scope="module")
-def alice(house: AppServer) -> Iterator[Caller]:
-    yield from person(house)
-
-
-@pytest.fixture(scope="module")
-def bob(house: AppServer) -> Iterator[Caller]:
-    yield from person(house, sub="bob-2", name="Bob Example")
-
-
 CONTENTS = {
     "csv": f"{MARK},b\n1,2\n",
     "json": json.dumps({"label": MARK}),

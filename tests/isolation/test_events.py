@@ -16,7 +16,7 @@ import numpy
 import pytest
 
 from auth import identity_of
-from tests.isolation.support import API, Caller, messages, person
+from tests.isolation.support import API, Caller, messages
 from tests.support.app_server import AppServer
 from tests.support.provider import Provider
 from ui.isolation.rooms import room_here
@@ -131,16 +131,6 @@ def blocks_of_events() -> gr.Blocks:
 def house(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
     with AppServer(providers, main_blocks=blocks_of_events, mcp_server=True) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def alice(house: AppServer) -> Iterator[Caller]:
-    yield from person(house, sub="alice-1")
-
-
-@pytest.fixture(scope="module")
-def bob(house: AppServer) -> Iterator[Caller]:
-    yield from person(house, sub="bob-2", name="Bob Example")
 
 
 @pytest.fixture(scope="module")

@@ -130,17 +130,7 @@ def house(providers: Mapping[str, Provider]) -> Iterator[AppServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def alice(house: AppServer) -> Iterator[Caller]:
-    yield from person(house)
-
-
-@pytest.fixture(scope="module")
-def bob(house: AppServer) -> Iterator[Caller]:
-    yield from person(house, sub="bob-2", name="Bob Example")
-
-
-# -- the host is nobody's proxy (1, 3) --------------------------------------------------------------------------------
+# -- the host is nobody's proxy ----------------------------------------------------------------------------------------
 
 
 FROM_ELSEWHERE = (
@@ -215,7 +205,7 @@ def test_no_argument_makes_the_host_fetch_anything(alice: Caller, elsewhere: str
     assert len(fetched) == before
 
 
-# -- an answer has no header of the request (2) -----------------------------------------------------------------------
+# -- an answer has no header of the request ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("range_", ["bytes=0-3", "bytes=0-", "bytes=-3", "bytes=0-0,2-2", "bytes=9-", "bytes=a-b", ""])
@@ -275,7 +265,7 @@ def test_a_path_that_stands_on_a_page_is_no_file_of_the_page(alice: Caller) -> N
     assert alice.get(f"file={HERE}").status_code == 404
 
 
-# -- a function is handed its caller's files and assets alone (5, 12) --------------------------------------------------
+# -- a function is handed its caller's files and assets alone ----------------------------------------------------------
 
 
 @pytest.fixture
@@ -379,7 +369,7 @@ def test_a_link_in_a_text_gives_nothing_while_an_event_waits_or_streams(alice: C
     assert bob.get(f"file={path}").status_code == 404
 
 
-# -- batches and caches (8, 10) ---------------------------------------------------------------------------------------
+# -- batches and caches ------------------------------------------------------------------------------------------------
 
 
 def test_a_batch_holds_one_persons_events(alice: Caller, bob: Caller) -> None:
@@ -413,7 +403,7 @@ def test_a_cache_by_session_is_nobody_elses_without_one(alice: Caller, bob: Call
     assert said[0] != said[1]
 
 
-# -- an event's turn comes after a sign-out (13) -----------------------------------------------------------------------
+# -- an event's turn comes after a sign-out ----------------------------------------------------------------------------
 
 
 def test_what_waits_when_its_session_ends_is_not_run(house: AppServer) -> None:
@@ -431,7 +421,7 @@ def test_what_waits_when_its_session_ends_is_not_run(house: AppServer) -> None:
     assert [text for text in calls if text.startswith("carol")] in ([], ["carol 0"])
 
 
-# -- nobody stops the others (4, 11) ----------------------------------------------------------------------------------
+# -- nobody stops the others -------------------------------------------------------------------------------------------
 
 
 def test_what_one_person_sends_in_thousands_stops_nobody(house: AppServer, bob: Caller) -> None:
@@ -503,7 +493,7 @@ def test_a_drawing_has_a_bounded_number_of_layers(alice: Caller) -> None:
         assert alice.ask("POST", f"{API}/component_server", **sent).status_code == status
 
 
-# -- bounds of one person (4) -----------------------------------------------------------------------------------------
+# -- bounds of one person ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
