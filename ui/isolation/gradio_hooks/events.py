@@ -19,7 +19,7 @@ from ui.isolation.gradio_hooks import patch
 from ui.isolation.gradio_hooks.files import FILES_AT_MOST
 from ui.isolation.gradio_hooks.process import hooks
 from ui.isolation.gradio_hooks.properties import own_properties
-from ui.isolation.gradio_hooks.queue import RoomQueue
+from ui.isolation.gradio_hooks.queue import RoomQueue, has_state
 from ui.isolation.gradio_hooks.running import Call, call_here, nodes, paths_in
 from ui.isolation.limits import Limits, SessionTable
 from ui.isolation.paths import is_in, real_path
@@ -86,7 +86,7 @@ def isolate_events(app: routes.App, rooms: Rooms, *, limits: Limits, is_still_va
             output = await run(block_fn, inputs, *args, **kwargs)
         finally:
             call_here.reset(token)
-        if any(block.stateful for block in (*fn.inputs, *fn.outputs)):
+        if has_state(fn):
             written |= await run_sync(paths_in, free)
         if len(written) > FILES_AT_MOST:
             raise BodyTooLarge(f"more than {FILES_AT_MOST} paths in a session")

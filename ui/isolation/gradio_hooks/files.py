@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, create_model
 
 from auth.errors import BodyTooLarge, NotFound
 from ui.isolation.gradio_hooks import patch
+from ui.isolation.gradio_hooks.properties import is_update
 from ui.isolation.gradio_hooks.running import call_here, made, named, nodes
 from ui.isolation.paths import PATH_CHARACTERS, is_in, is_listed, real_path
 from ui.isolation.rooms import room_here
@@ -85,7 +86,7 @@ class RoomFiles:
             if str(fields.get("index", "")).isdigit() and int(fields["index"]) >= LAYERS_AT_MOST:
                 raise BodyTooLarge(f"more than {LAYERS_AT_MOST} layers in a drawing")  # Gradio makes room for each
         for node in nodes(data.data if isinstance(data, DataWithFiles) else data):
-            if isinstance(node, dict) and "update" in str(node.get("__type__")):
+            if is_update(node):
                 raise NotFound("properties of a component, which functions alone change")
             if isinstance(node, dict) and isinstance(path := node.get("path"), str) and not is_http_url_like(path):
                 paths.add(path)

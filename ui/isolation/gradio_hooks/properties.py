@@ -36,7 +36,7 @@ def own_properties(block: Block, sent: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in sent.items() if name not in parameters} | own
 
 
-def _is_update(value: Any) -> bool:
+def is_update(value: Any) -> bool:
     return isinstance(value, dict) and "update" in str(value.get("__type__"))
 
 
@@ -53,7 +53,7 @@ def _with_updates(load: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
 
     @wraps(load)
     def load_from_cache(*args: Any) -> list[Any]:
-        return [Update(value) if _is_update(value) else value for value in load(*args)]
+        return [Update(value) if is_update(value) else value for value in load(*args)]
 
     return load_from_cache
 
@@ -64,7 +64,7 @@ def _without_dictionaries(postprocess: Callable[..., Any]) -> Callable[..., Any]
         by_block = isinstance(predictions, dict) and any(isinstance(key, Block) for key in predictions)
         values = predictions.values() if by_block else predictions if isinstance(predictions, (list, tuple)) else ()
         for value in (predictions, *values):
-            if _is_update(value) and not isinstance(value, Update):
+            if is_update(value) and not isinstance(value, Update):
                 sentence = "What a component is like is changed by gr.update(), not by a dictionary of one's own."
                 raise gr.Error(sentence, print_exception=False)
         result: list[Any] = await postprocess(blocks, fn, predictions, *args)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradio import queueing, routes
+from gradio.block_function import BlockFunction
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
 
 from ui.isolation.gradio_hooks.running import Call, call_here
@@ -104,11 +105,11 @@ class RoomQueue(queueing.Queue):
             return None
         queue = self.event_queue_per_concurrency_id[first.concurrency_id].queue
         fn = first.fn
-        has_state = any(block.stateful for block in (*fn.inputs, *fn.outputs))
+        in_one_session = has_state(fn)
         together = [
             event
             for event in queue.rooms[first.room.name]
-            if event.fn == fn and (not has_state or event.session_hash == first.session_hash)
+            if event.fn == fn and (not in_one_session or event.session_hash == first.session_hash)
         ]
         together.remove(first)
         events = [first, *together[: fn.max_batch_size - 1 if fn.batch else 0]]
@@ -145,6 +146,11 @@ class RoomQueue(queueing.Queue):
     def compute_analytics_summary(self, records: Any) -> dict[str, Any]:
         """Nothing: monitoring is off, and this takes longer with every event."""
         return {}
+
+
+def has_state(fn: BlockFunction) -> bool:
+    """Whether it reads or writes what Gradio keeps for a session."""
+    return any(block.stateful for block in (*fn.inputs, *fn.outputs))
 
 
 def queue_of(app: routes.App) -> queueing.Queue:
